@@ -1,0 +1,1 @@
+"""HTTP: the hot endpoints as plain ASGI callables, everything else as an ordinary FastAPI application."""

@@ -1,0 +1,294 @@
+"""`POST /v1/chat/completions` as a plain ASGI callable: stops 1, 2 and 9 of the road, and what HTTP adds to it.
+
+HTTP adds: the request id, rate-limit headers on every reply, idempotency, keep-alive comments on idle streams, and noticing
+that the caller has gone.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from typing import Protocol
+
+from tollway.api.asgi import CallerLeft, Receive, Scope, Send, answer, read_body
+from tollway.api.problems import JSON_TYPE, Headers, error_response
+from tollway.api.wire import read_chat
+from tollway.errors import Broken, IdempotencyMismatch, RequestInProgress, ShuttingDown, TollwayError
+from tollway.gateway.admit import Caller, Gate
+from tollway.gateway.chat import Road
+from tollway.gateway.line import ClientGone, Line
+from tollway.metering.sse import KEEP_ALIVE
+from tollway.ports import Clock, Ids, Limiter, Telemetry, Window
+
+KEEP_ALIVE_S = 10.0
+WATCH_AFTER_S = 0.02
+REPLAY_BYTES_MAX = 2 * 1024 * 1024
+"""A longer stream is not kept for replay: asking again with its key gives 409, never a second charge."""
+_STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Replies(Protocol):
+    """Stored replies by Idempotency-Key (store/idempotency.py)."""
+
+    def begin(self, workspace_id: str, key: str, body_hash: bytes, now: float) -> "Begun":
+        """`new`, `running`, `mismatch`, or `replay` with the stored reply."""
+        ...
+
+    def finish(self, workspace_id: str, key: str, status: int, content_type: str, body: bytes) -> None:
+        """Keep the reply for 24 hours."""
+        ...
+
+    def forget(self, workspace_id: str, key: str) -> None:
+        """The request ended without a reply worth keeping; the key may be used again."""
+        ...
+
+
+class Begun(Protocol):
+    """What `Replies.begin` found."""
+
+    state: str
+    status: int
+    content_type: str
+    body: bytes
+
+
+class ChatEndpoint:
+    """The endpoint. `bytes_max`: the largest body accepted."""
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        road: Road,
+        limiter: Limiter,
+        replies: Replies,
+        clock: Clock,
+        ids: Ids,
+        telemetry: Telemetry,
+        bytes_max: int,
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self._gate = gate
+        self._road = road
+        self._limiter = limiter
+        self._replies = replies
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+        self._bytes_max = bytes_max
+        self._is_draining = is_draining
+        self.streams = OpenStreams()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = self._clock.monotonic()
+        request_id = self._ids.new()
+        reply_headers: Headers = [(b"x-request-id", request_id.encode())]
+        authorization = api_key = idempotency_key = None
+        caller: Caller | None = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"x-api-key":
+                api_key = value
+            elif name == b"idempotency-key":
+                idempotency_key = value
+        try:
+            if self._is_draining():
+                raise ShuttingDown
+            now = self._clock.now()
+            caller = self._gate.admit(authorization, api_key, "chat", now)
+            body = await read_body(receive, self._bytes_max)
+            chat = read_chat(body, self._bytes_max)
+            passage = self._road.enter(chat, caller, request_id, started)
+            stored = await self._idempotent(caller, idempotency_key, body, send, reply_headers)
+            if stored:
+                return
+        except CallerLeft:
+            return
+        except TollwayError as error:
+            if caller is not None:
+                reply_headers += window_headers(self._limiter.window(caller.key, self._clock.now()))
+            self._telemetry.refused(error.code, error.status, request_id)
+            await answer(send, *error_response(error, reply_headers))
+            return
+        line = Line(passage)
+        watch = _Watch(receive, line)
+        keep = _Keep(self._replies, caller.key.workspace_id, idempotency_key)
+        sink = StreamSink(send, reply_headers, self.streams, keep)
+        try:
+            window = self._limiter.take_request(caller.key, passage.created)
+            reply_headers += window_headers(window)
+            if chat.stream:
+                await self._road.stream(passage, line, sink)
+            else:
+                body = await self._road.whole(passage, line)
+                keep.done(200, "application/json", body)
+                await answer(send, 200, [JSON_TYPE, (b"content-length", b"%d" % len(body)), *reply_headers], body)
+        except ClientGone:
+            keep.forget()
+        except TollwayError as error:
+            keep.forget()
+            if not passage.held_nano and not passage.attempts:
+                self._telemetry.refused(error.code, error.status, request_id)
+            if not sink.has_started:
+                await answer(send, *error_response(error, reply_headers))
+        except Exception:
+            keep.forget()
+            if not sink.has_started:
+                await answer(send, *error_response(Broken(), reply_headers))
+            raise
+        finally:
+            sink.close()
+            watch.stop()
+
+    async def _idempotent(
+        self, caller: Caller, key: bytes | None, body: bytes, send: Send, headers: Headers
+    ) -> bool:
+        """Answer from the stored replies (money.md R10); False when the request is new."""
+        if key is None:
+            return False
+        digest = hashlib.sha256(body).digest()
+        begun = self._replies.begin(caller.key.workspace_id, key.decode("latin-1"), digest, self._clock.now())
+        match begun.state:
+            case "new":
+                return False
+            case "running":
+                raise RequestInProgress
+            case "mismatch":
+                raise IdempotencyMismatch
+            case _:
+                content = begun.content_type.encode()
+                told = [(b"content-type", content), (b"content-length", b"%d" % len(begun.body)), *headers]
+                await answer(send, begun.status, [*told, (b"idempotent-replayed", b"true")], begun.body)
+                return True
+
+
+class _Keep:
+    """What is kept of a reply under its Idempotency-Key; does nothing without one."""
+
+    __slots__ = ("_key", "_parts", "_replies", "_size", "_workspace_id")
+
+    def __init__(self, replies: Replies, workspace_id: str, key: bytes | None) -> None:
+        self._replies = replies
+        self._workspace_id = workspace_id
+        self._key = None if key is None else key.decode("latin-1")
+        self._parts = list[bytes]()
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        if self._key is not None and self._size <= REPLAY_BYTES_MAX:
+            self._parts.append(data)
+            self._size += len(data)
+
+    def finish_stream(self) -> None:
+        if self._key is not None and self._size <= REPLAY_BYTES_MAX:
+            self.done(200, "text/event-stream; charset=utf-8", b"".join(self._parts))
+
+    def done(self, status: int, content_type: str, body: bytes) -> None:
+        if self._key is not None:
+            self._replies.finish(self._workspace_id, self._key, status, content_type, body)
+            self._key = None
+
+    def forget(self) -> None:
+        if self._key is not None:
+            self._replies.forget(self._workspace_id, self._key)
+            self._key = None
+
+
+class StreamSink:
+    """See `Sink`: writes events to the caller, nothing buffered."""
+
+    __slots__ = ("_headers", "_keep", "_send", "_streams", "has_started", "idle_ticks")
+
+    def __init__(self, send: Send, headers: Headers, streams: "OpenStreams", keep: _Keep) -> None:
+        self._send = send
+        self._headers = headers
+        self._streams = streams
+        self._keep = keep
+        self.has_started = False
+        self.idle_ticks = 0
+
+    async def start(self) -> None:
+        self.has_started = True
+        self._streams.add(self)
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*_STREAM_HEADERS, *self._headers]})
+
+    async def send(self, data: bytes) -> None:
+        if data:
+            self.idle_ticks = 0
+            self._keep.add(data)
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def keep_alive(self) -> None:
+        """A comment line, so that proxies between us do not close an idle stream."""
+        await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+
+    async def finish(self, data: bytes) -> None:
+        self._streams.discard(self)
+        self._keep.add(data)
+        self._keep.finish_stream()
+        await self._send({"type": "http.response.body", "body": data})
+
+    def close(self) -> None:
+        """The stream is over, however it ended."""
+        self._streams.discard(self)
+
+
+class OpenStreams:
+    """Every stream that is open now; one ticker keeps the idle ones alive."""
+
+    def __init__(self) -> None:
+        self._open = set[StreamSink]()
+        self.add = self._open.add
+        self.discard = self._open.discard
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def tick(self, every_s: float = KEEP_ALIVE_S / 2) -> None:
+        """Send a comment on each stream that has been idle for two ticks; runs until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            for sink in list(self._open):
+                sink.idle_ticks += 1
+                if sink.idle_ticks >= 2:
+                    await sink.keep_alive()
+
+
+def window_headers(window: Window) -> Headers:
+    """`X-RateLimit-*` of a window; -1 means no limit."""
+    return [
+        (b"x-ratelimit-limit", b"%d" % window.limit),
+        (b"x-ratelimit-remaining", b"%d" % window.remaining),
+        (b"x-ratelimit-reset", b"%d" % window.reset),
+    ]
+
+
+class _Watch:
+    """Notices that the caller has hung up. Begins some milliseconds late: most answers of a busy gateway need no watching
+    before, and what is cheapest is the task that was never made."""
+
+    __slots__ = ("_line", "_receive", "_task", "_timer")
+
+    def __init__(self, receive: Receive, line: Line) -> None:
+        self._receive = receive
+        self._line = line
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
+
+    def stop(self) -> None:
+        """The answer is over."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._line.hang_up()

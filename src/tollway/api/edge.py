@@ -1,0 +1,235 @@
+"""The edge of the cold application: who may ask, what they sent, and how an answer is written.
+
+Bodies are read after the caller is known, by pydantic models that refuse unknown fields; answers are msgspec structs,
+so that money is written digit by digit and never passes through a binary fraction.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import Depends
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tollway.api.rooms import Rooms
+from tollway.api.trace import Trace
+from tollway.errors import InvalidField, InvalidJSON, InvalidKey, MissingKey, TollwayError
+from tollway.gateway.admit import Caller, credential
+from tollway.money.amount import NanoUSD, NotAnAmount, format_cents, format_usd, parse_usd
+from tollway.workspaces.key import ADMIN_PREFIX, digest, looks_like_key
+
+Number = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number"})]
+"""A JSON number with exactly the digits that it was given."""
+Shape = TypeVar("Shape", bound=BaseModel)
+Row = TypeVar("Row")
+
+PAGE_MAX = 100
+_JSON = "application/json"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Asked(BaseModel):
+    """A query of ours: unknown parameters are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096)
+
+
+class AskedBody(BaseModel):
+    """A body of ours: unknown fields are refused by name, and nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_max_length=4096)
+
+
+class Page(Asked):
+    """Cursor pagination."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX, description="How many at most.")] = 20
+    after: Annotated[str | None, Field(description="`next_cursor` of the page before.")] = None
+
+
+def rooms_of(request: Request) -> Rooms:
+    """What the application was built with."""
+    rooms: Rooms = request.app.state.rooms
+    return rooms
+
+
+def needs(scope: str) -> Any:
+    """A dependency: the caller, whose key must have `scope`. Raises as `Gate.admit`."""
+
+    async def admitted(request: Request) -> Caller:
+        rooms = rooms_of(request)
+        authorization, api_key = _credentials(request)
+        caller = rooms.gate.admit(authorization, api_key, scope, rooms.clock.now())
+        Trace.of(request.scope).caller = caller
+        return caller
+
+    return Depends(admitted)
+
+
+async def _operator(request: Request) -> str:
+    """Who runs this installation: the operator's id, or `local` for the command line of this machine."""
+    rooms = rooms_of(request)
+    try:
+        secret = credential(*_credentials(request))
+    except MissingKey:
+        raise MissingKey("No operator token was sent. Send `Authorization: Bearer twa_...`.") from None
+    control = rooms.control_token
+    if control and hmac.compare_digest(secret.encode(), control.encode()):
+        return "local"
+    if looks_like_key(secret, ADMIN_PREFIX):
+        found = rooms.store.workspaces.operator(digest(secret, rooms.store.workspaces.pepper))
+        if found is not None:
+            return found
+    raise InvalidKey("This is not an operator token. `/admin` takes tokens that start with `twa_`, not API keys.")
+
+
+Operator = Annotated[str, Depends(_operator)]
+"""The operator who asks. Raises MissingKey, InvalidKey, ConflictingCredentials."""
+
+
+def _credentials(request: Request) -> tuple[bytes | None, bytes | None]:
+    headers = dict[bytes, bytes](request.scope["headers"])
+    return headers.get(b"authorization"), headers.get(b"x-api-key")
+
+
+def body_of(shape: type[Shape]) -> Any:
+    """A dependency: the JSON body as `shape`. Name it after the caller, so that strangers' bodies are not read.
+
+    Raises:
+        InvalidJSON, InvalidField: 400; `param` is the path of the field.
+    """
+
+    async def body(request: Request) -> Shape:
+        return checked(shape, await request.body())
+
+    return Depends(body)
+
+
+def checked(shape: type[Shape], body: bytes) -> Shape:
+    """`shape` of a JSON body. Raises InvalidJSON, InvalidField."""
+    try:
+        return shape.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False), body=True) from None
+
+
+def invalid(problems: Sequence[Mapping[str, Any]], *, body: bool) -> TollwayError:
+    """The documented 400 of pydantic's first complaint; `body`: its path begins inside the body."""
+    first = problems[0]
+    kind: str = first["type"]
+    if kind == "json_invalid":
+        return InvalidJSON(f"the body is not valid JSON: {first['ctx']['error']}")
+    steps: Sequence[str | int] = first["loc"] if body else first["loc"][1:]
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    said = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    if not path:
+        return InvalidField(f"the body is not an object of this endpoint: {said}")
+    if kind == "extra_forbidden":
+        return InvalidField(f"`{path}` is not a field of this endpoint; leave it out", param=path)
+    if kind == "missing":
+        return InvalidField(f"`{path}` is missing; it is required", param=path)
+    return InvalidField(f"`{path}`: {said[:1].lower()}{said[1:]}", param=path)
+
+
+def _exact(value: object) -> NanoUSD:
+    if not isinstance(value, str):
+        raise ValueError('write money as text, such as "12.50"; a JSON number would lose digits')  # noqa: TRY004
+    try:
+        return parse_usd(value)
+    except NotAnAmount as error:
+        raise ValueError(str(error)) from None
+
+
+Money = Annotated[
+    int, BeforeValidator(_exact, json_schema_input_type=str), Field(json_schema_extra={"examples": ["12.50"]})
+]
+"""Nano-USD, asked as exact decimal USD text; a JSON number is refused."""
+
+
+def said(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`value` as a JSON answer. Nothing that belongs to one caller is kept by a proxy."""
+    return encoded(msgspec.json.encode(value), status, headers)
+
+
+def encoded(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON bytes as an answer."""
+    return Response(body, status, {"cache-control": "no-store", **(headers or {})}, _JSON)
+
+
+def paged(rows: Sequence[Row], page: Page, cursor: Callable[[Row], str]) -> tuple[Sequence[Row], bool, str | None]:
+    """(rows of a page, whether more follow, the next cursor) of rows that are all at hand.
+
+    Raises:
+        InvalidField: `after` is no cursor of these rows.
+    """
+    start = 0
+    if page.after is not None:
+        start = next((at for at, row in enumerate(rows, 1) if cursor(row) == page.after), 0)
+        if not start:
+            raise InvalidField("`after` is not a cursor of this list", param="after")
+    shown = rows[start : start + page.limit]
+    has_more = len(rows) > start + page.limit
+    return shown, has_more, cursor(shown[-1]) if has_more else None
+
+
+def usd(nano: int) -> str:
+    """Exact decimal USD text."""
+    return format_usd(nano)
+
+
+def number(text: str) -> msgspec.Raw:
+    """A decimal text as a JSON number, digit by digit."""
+    return msgspec.Raw(text.encode())
+
+
+def cents(nano: int) -> msgspec.Raw:
+    """Exact, possibly fractional cents as a JSON number."""
+    return number(format_cents(nano))
+
+
+def iso(unix_ms: int) -> str:
+    """ISO 8601 of unix ms, UTC, to the ms: `2026-11-24T12:00:00.000Z`."""
+    instant = _EPOCH + timedelta(milliseconds=unix_ms)
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def documented(
+    shape: type[msgspec.Struct],
+    *,
+    body: type[BaseModel] | None = None,
+    status: int = 200,
+    csv: bool = False,
+    chat: bool = False,
+) -> dict[str, Any]:
+    """Keyword arguments of a route for the OpenAPI document, whose components `openapi.py` lists.
+
+    Args:
+        shape: what it answers.
+        body: what it takes.
+        status: of a success.
+        csv: it answers with a table too.
+        chat: it takes a chat body too.
+    """
+    content: dict[str, Any] = {_JSON: {"schema": _reference(shape)}}
+    if csv:
+        content["text/csv"] = {"schema": {"type": "string"}}
+    lines = (shape.__doc__ or "").splitlines()
+    route: dict[str, Any] = {
+        "status_code": status,
+        "response_model": None,
+        "responses": {status: {"description": lines[0] if lines else "", "content": content}},
+    }
+    if body is not None:
+        schema: dict[str, Any] = _reference(body)
+        if chat:
+            schema = {"anyOf": [schema, {"$ref": "#/components/schemas/ChatRequest"}]}
+        route["openapi_extra"] = {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
+    return route
+
+
+def _reference(shape: type) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{shape.__name__}"}

@@ -1,0 +1,1 @@
+"""What can be bought, from whom, for how much, since when."""

@@ -1,0 +1,205 @@
+"""THE ROAD of one chat request, top to bottom: route, estimate and hold, call, meter, settle, reply.
+
+Stop 1 (read) and stop 2 (admit) lie before it, in api/chat.py and gateway/admit.py. Whole and streamed answers take the same
+road; a stream merely says its parts as they come.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from tollway.catalogue.offers import Catalogue
+from tollway.errors import TollwayError, UpstreamFailed
+from tollway.gateway.admit import Caller
+from tollway.gateway.call import Calls, OpenAnswer
+from tollway.gateway.line import ClientGone, Line
+from tollway.gateway.passage import Interruption, Passage
+from tollway.gateway.reply import extension, usage_object
+from tollway.gateway.reserve import Reserve
+from tollway.gateway.settle import Till
+from tollway.ports import Clock
+from tollway.request import ChatRequest
+from tollway.routing.failure import Failure, FailureKind, UpstreamError
+from tollway.routing.fallback import final_error
+from tollway.routing.policy import route
+
+
+_DRAIN_S = 0.25
+
+
+class Sink(Protocol):
+    """Where a stream goes."""
+
+    async def start(self) -> None:
+        """The answer begins: status and headers."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Whole events."""
+        ...
+
+    async def finish(self, data: bytes) -> None:
+        """The last events; the answer is over."""
+        ...
+
+
+def _nothing() -> str:
+    return ""
+
+
+class Road:
+    """The road. One object for all requests; everything about one request is in its `Passage`."""
+
+    def __init__(
+        self, catalogue: Callable[[], Catalogue], reserve: Reserve, calls: Calls, till: Till, clock: Clock
+    ) -> None:
+        self._catalogue = catalogue
+        self._reserve = reserve
+        self._calls = calls
+        self._till = till
+        self._clock = clock
+
+    def enter(self, chat: ChatRequest, caller: Caller, request_id: str, started: float) -> Passage:
+        """Stop 3, route: the offers that may answer. Raises ModelNotFound, ModelNotPriced, ModelNotAllowed, NoHealthyOffer."""
+        created = self._clock.now()
+        found = route(chat, caller.key, self._catalogue(), int(created))
+        return Passage(request_id, chat, caller, created, started, found, found.candidates[0])
+
+    async def whole(self, passage: Passage, line: Line) -> bytes:
+        """Stops 4 to 9 of a whole answer: its body, once the ledger has the charge.
+
+        Raises:
+            TollwayError: as refused or failed; nothing is charged.
+            ClientGone: the caller hung up; settled by the provider's policy.
+        """
+        await self._hold(passage)
+        try:
+            with line:
+                answer = await self._calls.whole(passage)
+        except ClientGone:
+            await self._hung_up(passage, _nothing)
+            raise
+        except TollwayError as error:
+            await self._till.void(passage, error)
+            raise
+        except BaseException:
+            await self._till.void(passage, TollwayError())
+            raise
+        self._mark(passage, "call")
+        passage.finish_reason, passage.usage_document = answer.finish_reason, answer.usage
+        if line.is_gone:
+            passage.warnings.append("the caller hung up; the answer was read to its end")
+        await self._till.charge(passage, answer.text)
+        return answer.spliced(usage_object(passage, answer.usage_raw), extension(passage))
+
+    async def stream(self, passage: Passage, line: Line, sink: Sink) -> None:
+        """Stops 4 to 9 of a streamed answer. Raises as `whole` until the first byte; after it, the stream itself tells."""
+        await self._hold(passage)
+        try:
+            with line:
+                opened = await self._calls.opened(passage)
+        except ClientGone:
+            await self._hung_up(passage, _nothing)
+            raise
+        except TollwayError as error:
+            await self._till.void(passage, error)
+            raise
+        except BaseException:
+            await self._till.void(passage, TollwayError())
+            raise
+        self._mark(passage, "call")
+        passage.ttft_s = self._clock.monotonic() - passage.started
+        try:
+            await sink.start()
+            await sink.finish(await self._streamed(passage, line, sink, opened))
+            await _drain(opened)
+        finally:
+            await opened.stream.close()
+
+    async def _hold(self, passage: Passage) -> None:
+        began = self._clock.monotonic()
+        passage.stages["admit"] = began - passage.started
+        await self._reserve.open(passage)
+        passage.stages["hold"] = self._clock.monotonic() - began
+
+    async def _streamed(self, passage: Passage, line: Line, sink: Sink, opened: OpenAnswer) -> bytes:
+        """Let a stream flow and settle it: the last bytes for the caller."""
+        relay = opened.relay
+        failure: Failure | None = None
+        try:
+            with line:
+                await self._flow(passage, line, sink, opened)
+        except ClientGone:
+            passage.usage_document, passage.finish_reason = relay.source.usage, "cancelled"
+            await self._hung_up(passage, relay.delivered.text)
+            raise
+        except UpstreamError as error:
+            failure = error.failure
+        except TimeoutError:
+            failure = Failure(FailureKind.TIMEOUT, 200, "the answer stopped coming")
+        except ConnectionError:
+            failure = Failure(FailureKind.CONNECTION, 200, "the connection broke")
+        except BaseException:
+            await self._till.void(passage, TollwayError())
+            raise
+        self._mark(passage, "stream")
+        passage.usage_document, passage.finish_reason = relay.source.usage, relay.finish_reason
+        cut = passage.interruption is Interruption.NO_FUNDS
+        if failure is None and not relay.is_done and not cut:
+            failure = Failure(FailureKind.MALFORMED, 200, "the answer ended early")
+        if failure is not None and not (relay.is_done and relay.delivered.events):
+            return await self._broken(passage, opened, failure)
+        if cut:
+            passage.finish_reason = "length"
+        try:
+            await self._till.charge(passage, relay.delivered.text)
+        except TollwayError as error:
+            return relay.failing(error.body()["error"], extension(passage))
+        theirs = relay.usage_bytes if self._calls.dialect(passage.candidate).is_identity else b""
+        return relay.closing(usage_object(passage, theirs), extension(passage), "length" if cut else "")
+
+    async def _flow(self, passage: Passage, line: Line, sink: Sink, opened: OpenAnswer) -> None:
+        stream, relay, out = opened.stream, opened.relay, opened.first
+        delivered = relay.delivered
+        while True:
+            if out and not line.is_gone:
+                await sink.send(out)
+            if relay.is_over or not await self._reserve.extend(passage, delivered.tokens_estimate):
+                return
+            data = await stream.next()
+            if data is None:
+                if (out := relay.end()) and not line.is_gone:
+                    await sink.send(out)
+                return
+            out = relay.feed(data)
+
+    async def _broken(self, passage: Passage, opened: OpenAnswer, failure: Failure) -> bytes:
+        """A stream that broke after its first byte: nothing is charged, no other offer is tried (R8a)."""
+        error: TollwayError = final_error(failure, passage.attempts)
+        if not isinstance(error, UpstreamFailed):
+            error = UpstreamFailed(failure.message)
+        lost = self._till.lost(passage, opened.relay.delivered.text)
+        passage.finish_reason = "error"
+        await self._till.void(passage, error, lost)
+        return opened.relay.failing(error.body()["error"], extension(passage))
+
+    async def _hung_up(self, passage: Passage, text: Callable[[], str]) -> None:
+        """The caller has gone: pay for what the provider was asked, by its policy (R8c)."""
+        policy = passage.candidate.offer.provider.wire.on_disconnect
+        if not passage.has_called or policy == "no_bill":
+            await self._till.void(passage, None)
+        else:
+            await self._till.charge(passage, text)
+
+    def _mark(self, passage: Passage, stage: str) -> None:
+        spent = self._clock.monotonic() - passage.started
+        passage.stages[stage] = spent - sum(passage.stages.values())
+
+
+async def _drain(opened: OpenAnswer) -> None:
+    """Read the end of a stream that has said its last event, so that its connection can be used again."""
+    if opened.relay.is_over:
+        with suppress(OSError):
+            async with asyncio.timeout(_DRAIN_S):
+                await opened.stream.next()

@@ -1,0 +1,76 @@
+"""A passage: one request on the road, with everything that is known about it so far. Becomes the receipt."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from tollway.gateway.admit import Caller
+from tollway.jsontypes import JSONObject
+from tollway.metering.estimate import InputBound, OutputBound
+from tollway.metering.rating import Charge
+from tollway.metering.usage import Usage
+from tollway.ports import Settled
+from tollway.request import ChatRequest
+from tollway.routing.policy import Candidate, Route
+
+
+class Interruption(StrEnum):
+    """Why the road ended before the provider's answer did."""
+
+    CLIENT_GONE = "client_gone"
+    NO_FUNDS = "no_funds"
+    """A rolling hold could not be raised (R6b): the answer ends with finish_reason `length`."""
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """One try at one offer. status 0: no HTTP answer. Times in ms since the request began."""
+
+    offer_id: str
+    provider: str
+    model: str
+    status: int
+    reason: str
+    message: str
+    started_ms: int
+    ended_ms: int
+
+
+@dataclass(slots=True)
+class Passage:
+    """The state of one request. Times: `started` monotonic seconds, `created` unix seconds; stages in seconds.
+
+    held_nano: what the hold covers now. held_output_tokens: the output tokens it covers now (rolling holds grow it).
+    usage_document: the provider's usage as merged so far, for `extract`. delivered_text: what reached the caller.
+    """
+
+    id: str
+    chat: ChatRequest
+    caller: Caller
+    created: float
+    started: float
+    route: Route
+    candidate: Candidate
+    input: InputBound | None = None
+    output: OutputBound | None = None
+    held_nano: int = 0
+    held_output_tokens: int = 0
+    tokens_reserved: int = 0
+    has_called: bool = False
+    """The request has gone to a provider, which may bill it whatever happens next."""
+    interruption: Interruption | None = None
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    usage_document: JSONObject | None = None
+    usage: Usage | None = None
+    charge: Charge | None = None
+    settled: Settled | None = None
+    finish_reason: str = ""
+    answered_model: str = ""
+    warnings: list[str] = field(default_factory=list[str])
+    ttft_s: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def is_fallback(self) -> bool:
+        """Another offer than the first one answered."""
+        return self.candidate is not self.route.candidates[0]

@@ -1,0 +1,151 @@
+"""Stop 7, meter, for streams: provider bytes in, caller bytes out, with usage, errors and the end read on the way.
+
+No sockets and no clock: `feed` what the network delivers, emit what it returns, and ask for the `closing` bytes once the
+ledger has the settlement. Where the provider speaks our own shape, bytes pass through untouched and most chunks are not
+even decoded; the last chunk is held back until it can carry usage and cost.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from tollway.gateway.delivered import Delivered
+from tollway.jsontypes import JSON, JSONObject
+from tollway.metering.sse import DONE, EventReader, EventTooLarge, ServerEvent, encode
+from tollway.routing.failure import Failure, FailureKind, UpstreamError
+
+_NOTABLE = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]|^data: ?\[DONE\]', re.MULTILINE)
+"""What makes a chunk worth decoding. Inside a JSON string the quotes are escaped, so content never matches."""
+
+
+class StreamSource(Protocol):
+    """What turns one upstream event into chunks of the OpenAI shape (a dialect's Translator)."""
+
+    usage: JSONObject | None
+
+    @property
+    def is_done(self) -> bool: ...
+
+    def event(self, event: ServerEvent) -> list[JSONObject]: ...
+
+
+class Relay:
+    """One stream on its way to the caller.
+
+    is_identity: the provider speaks our shape, so that unremarkable bytes pass through as they are.
+    include_usage: the caller asked for a usage chunk of its own; else usage rides on the chunk with the finish reason, and
+    clients that read `choices[0]` of every chunk keep working.
+    """
+
+    __slots__ = ("_can_skip", "_held", "_include_usage", "_last", "_reader", "delivered", "finish_reason", "is_over", "source")
+
+    def __init__(self, source: StreamSource, *, is_identity: bool, include_usage: bool) -> None:
+        self.source = source
+        self.delivered = Delivered()
+        self.finish_reason = ""
+        self.is_over = False
+        self._can_skip = is_identity
+        self._include_usage = include_usage
+        self._reader = EventReader()
+        self._held: JSONObject | None = None
+        self._last: JSONObject = {}
+
+    @property
+    def is_done(self) -> bool:
+        """The provider has said that the answer is complete."""
+        return self.source.is_done
+
+    def feed(self, data: bytes) -> bytes:
+        """Bytes for the caller now; possibly none.
+
+        Raises:
+            UpstreamError: an error frame, or bytes that are not what the dialect promises.
+        """
+        if self._can_skip and self._last and not self._reader.is_waiting and data.endswith(b"\n\n") and not _NOTABLE.search(data):
+            self.delivered.add(data)
+            return data
+        try:
+            events = self._reader.feed(data)
+        except EventTooLarge as error:
+            raise UpstreamError(Failure(FailureKind.MALFORMED, 200, str(error.__doc__))) from None
+        return b"".join([self._pass(event) for event in events])
+
+    def end(self) -> bytes:
+        """Bytes for the caller once the upstream has closed; reads an unterminated last event."""
+        return b"".join([self._pass(event) for event in self._reader.finish()])
+
+    def _pass(self, event: ServerEvent) -> bytes:
+        if self._can_skip and self._last and not _NOTABLE.search(event.data) and event.data != b"[DONE]":
+            return self._released() + self._sent(encode(event.data))
+        if event.data == b"[DONE]":
+            self.is_over = True
+        out = b""
+        for chunk in self.source.event(event):
+            out += self._released()
+            self._last = chunk
+            reason = finish_reason(chunk)
+            if reason:
+                self.finish_reason = reason
+                self._held = chunk
+            else:
+                out += self._sent(self._line(chunk))
+        return out
+
+    def _released(self) -> bytes:
+        held, self._held = self._held, None
+        return b"" if held is None else self._sent(self._line(held))
+
+    def _sent(self, data: bytes) -> bytes:
+        self.delivered.add(data)
+        return data
+
+    @property
+    def usage_bytes(self) -> bytes:
+        """The provider's usage object as JSON, b"" without one; meaningful where it speaks our own shape."""
+        document = self.source.usage
+        return b"" if document is None else msgspec.json.encode(document.get("usage"))
+
+    def closing(self, usage: bytes, extension: bytes, cut_short: str = "") -> bytes:
+        """The last bytes of a good stream: finish reason, usage, the `tollway` object, `[DONE]`.
+
+        Args:
+            usage: JSON of the OpenAI shape. extension: JSON of the `tollway` object. cut_short: a finish reason of our own,
+                when we ended the answer before the provider did (R6b).
+        """
+        told = {"usage": msgspec.Raw(usage), "tollway": msgspec.Raw(extension)}
+        last = self._held or {
+            **self._envelope(),
+            "choices": [{"index": 0, "delta": {}, "finish_reason": cut_short or self.finish_reason or "stop"}],
+        }
+        if not self._include_usage:
+            return self._line({**last, **told}) + DONE
+        return self._line(last) + self._line({**self._envelope(), "choices": [], **told}) + DONE
+
+    def failing(self, error: JSON, extension: bytes) -> bytes:
+        """The last bytes of a stream that broke: one chunk with a top-level `error` and finish_reason `error`."""
+        choice: JSON = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+        return self._line({**self._envelope(), "choices": [choice], "error": error, "tollway": msgspec.Raw(extension)})
+
+    def _envelope(self) -> JSONObject:
+        last = self._last
+        return {
+            "id": last.get("id", ""),
+            "object": "chat.completion.chunk",
+            "created": last.get("created", 0),
+            "model": last.get("model", ""),
+        }
+
+    @staticmethod
+    def _line(chunk: "Mapping[str, JSON | msgspec.Raw]") -> bytes:
+        return encode(msgspec.json.encode(chunk))
+
+
+def finish_reason(chunk: JSONObject) -> str:
+    """The finish reason in a chunk or whole answer, "" if there is none yet."""
+    choices = chunk.get("choices")
+    for choice in choices if isinstance(choices, list) else []:
+        if isinstance(choice, dict) and isinstance(reason := choice.get("finish_reason"), str):
+            return reason
+    return ""

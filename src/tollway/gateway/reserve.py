@@ -1,0 +1,188 @@
+"""Stops 4 and 5, estimate and hold: the worst case of a request, reserved before anything is sent (money.md R5, R6).
+
+A request that names its output bound is held for exactly that or refused. One that does not gets what the wallet affords:
+a whole answer is bounded by it, a stream starts on a rolling hold that grows while it flows (R6b).
+"""
+
+from dataclasses import dataclass
+
+from tollway.errors import InvalidField, PaymentRequired, RateLimited
+from tollway.gateway.passage import Interruption, Passage
+from tollway.metering.estimate import InputBound, OutputBound, bound_input, bound_output
+from tollway.metering.rating import worst_case
+from tollway.money.amount import format_usd, parse_usd
+from tollway.ports import HoldOrder, Ledger, Limiter
+from tollway.routing.policy import Candidate
+
+AFFORDABLE_TOKENS_MIN = 16
+"""An answer shorter than this helps nobody: rather 402."""
+_EXTEND_AT_PERCENT = 75
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPolicy:
+    """The operator's choices: tokens and seconds."""
+
+    default_max_output_tokens: int
+    rolling_step_tokens: int
+    lifetime_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The worst case of a request at one candidate; amount in nano-USD."""
+
+    input: InputBound
+    output: OutputBound
+    amount_nano: int
+
+
+class Reserve:
+    """Opens, covers and extends the one hold of a request."""
+
+    def __init__(self, ledger: Ledger, limiter: Limiter, policy: HoldPolicy) -> None:
+        self._ledger = ledger
+        self._limiter = limiter
+        self._policy = policy
+
+    async def open(self, passage: Passage) -> None:
+        """Reserve the worst case at the first candidate: day tokens, key budget, wallet; all or nothing.
+
+        Raises:
+            ContextLengthExceeded, TokensPerDayExceeded, BudgetExceeded, InsufficientBalance, LedgerUnavailable.
+        """
+        worst = self._worst(passage, passage.candidate)
+        self._check_max_price(passage, worst)
+        tokens = worst.input.tokens + worst.output.hold_tokens
+        self._limiter.reserve_tokens(passage.caller.key, tokens, passage.created)
+        passage.tokens_reserved = tokens
+        try:
+            try:
+                await self._hold(passage, worst)
+            except PaymentRequired as refusal:
+                if passage.chat.max_tokens is not None:
+                    raise  # R6a: what was named is never clamped behind the caller's back
+                worst = self._affordable(passage, worst, refusal)
+                await self._hold(passage, worst)
+        except BaseException:
+            self._limiter.correct_tokens(passage.caller.key, tokens, 0, int(passage.created) // 86_400)
+            passage.tokens_reserved = 0
+            raise
+
+    async def cover(self, passage: Passage, candidate: Candidate) -> None:
+        """Make the hold cover another candidate too, before it is asked. Raises as `open`."""
+        worst = self._worst(passage, candidate)
+        if worst.amount_nano > passage.held_nano:
+            await self._ledger.raise_hold(passage.id, worst.amount_nano - passage.held_nano)
+            passage.held_nano = worst.amount_nano
+        passage.input, passage.output = worst.input, worst.output
+        passage.held_output_tokens = worst.output.hold_tokens
+
+    async def extend(self, passage: Passage, delivered_tokens: int) -> bool:
+        """Grow a rolling hold before its step is used up; False when it is used up and the answer must end (R6b)."""
+        output = passage.output
+        if output is None or passage.input is None or not output.is_rolling:
+            return True
+        if delivered_tokens * 100 < passage.held_output_tokens * _EXTEND_AT_PERCENT:
+            return True
+        step = self._policy.rolling_step_tokens
+        more_tokens = passage.held_output_tokens + step
+        amount = worst_case(
+            passage.candidate.prices,
+            passage.caller.margin_bps,
+            input_tokens=passage.input.tokens,
+            output_tokens=more_tokens,
+            extra_units=passage.input.extra_units,
+        )
+        try:
+            self._limiter.reserve_tokens(passage.caller.key, step, passage.created)
+            passage.tokens_reserved += step
+            if amount > passage.held_nano:
+                await self._ledger.raise_hold(passage.id, amount - passage.held_nano)
+        except (PaymentRequired, RateLimited) as refusal:
+            # What is held already may be used to its end; a top-up meanwhile lets the answer go on.
+            if delivered_tokens < passage.held_output_tokens:
+                return True
+            passage.interruption = Interruption.NO_FUNDS
+            passage.warnings.append(f"the answer was ended early: {refusal.message}")
+            return False
+        passage.held_nano = max(amount, passage.held_nano)
+        passage.held_output_tokens = more_tokens
+        return True
+
+    async def _hold(self, passage: Passage, worst: Worst) -> None:
+        candidate = passage.candidate
+        created = int(passage.created)
+        await self._ledger.hold(
+            HoldOrder(
+                id=passage.id,
+                workspace_id=passage.caller.key.workspace_id,
+                key=passage.caller.key,
+                amount_nano=worst.amount_nano,
+                price_list_id=candidate.prices.id,
+                margin_bps=passage.caller.margin_bps,
+                offer_id=candidate.offer.id,
+                opened_at=created,
+                expires_at=created + self._policy.lifetime_s,
+            )
+        )
+        passage.input, passage.output = worst.input, worst.output
+        passage.held_nano, passage.held_output_tokens = worst.amount_nano, worst.output.hold_tokens
+
+    def _worst(self, passage: Passage, candidate: Candidate) -> Worst:
+        chat, offer = passage.chat, candidate.offer
+        tokens = bound_input(chat, offer.tokenizer, offer.context_tokens)
+        output = bound_output(
+            chat.max_tokens,
+            offer,
+            tokens.tokens,
+            default_max_output=self._policy.default_max_output_tokens,
+            rolling_step=self._policy.rolling_step_tokens,
+            stream=chat.stream,
+            choices=chat.choices,
+            least_input=tokens.least,
+        )
+        amount = worst_case(
+            candidate.prices,
+            passage.caller.margin_bps,
+            input_tokens=tokens.tokens,
+            output_tokens=output.hold_tokens,
+            extra_units=tokens.extra_units,
+        )
+        return Worst(tokens, output, amount)
+
+    def _check_max_price(self, passage: Passage, worst: Worst) -> None:
+        limit = passage.chat.max_price_nano
+        if limit is not None and worst.amount_nano > limit:
+            raise InvalidField(
+                f"the worst case of this request is {format_usd(worst.amount_nano)} USD, above `max_price` "
+                f"{format_usd(limit)}; raise it, or ask for fewer tokens",
+                param="max_price",
+                needed_usd=format_usd(worst.amount_nano),
+            )
+
+    def _affordable(self, passage: Passage, worst: Worst, refusal: PaymentRequired) -> Worst:
+        """The largest output that the refusing side can still pay for, or the refusal itself (R6b)."""
+        available = refusal.details.get("available_usd")
+        if not isinstance(available, str):
+            raise refusal
+        prices, margin, bound = passage.candidate.prices, passage.caller.margin_bps, worst.input
+        nano = parse_usd(available)
+        low, high = 0, worst.output.hold_tokens
+        while low < high:
+            middle = (low + high + 1) // 2
+            cost = worst_case(
+                prices, margin, input_tokens=bound.tokens, output_tokens=middle, extra_units=bound.extra_units
+            )
+            low, high = (middle, high) if cost <= nano else (low, middle - 1)
+        per_choice = low // passage.chat.choices
+        if per_choice < AFFORDABLE_TOKENS_MIN:
+            raise refusal
+        held = per_choice * passage.chat.choices
+        output = worst.output.cut_to(held, per_choice)
+        amount = worst_case(
+            prices, margin, input_tokens=bound.tokens, output_tokens=held, extra_units=bound.extra_units
+        )
+        passage.warnings.append(f"the wallet affords {per_choice} output tokens")
+        return Worst(bound, output, amount)
+

@@ -1,0 +1,138 @@
+"""Stop 8, settle: what was used becomes a charge, the charge one transfer, and the rest of the hold is released.
+
+Every outcome of money.md R8 ends here: delivered, cut short, hung up, failed. Durable before the last byte.
+"""
+
+from collections.abc import Callable
+
+from tollway.catalogue.units import INPUT, OUTPUT, Unit
+from tollway.errors import TollwayError
+from tollway.gateway.passage import Interruption, Passage
+from tollway.gateway.receipt import story
+from tollway.metering.extract import UnusableUsage, extract
+from tollway.metering.rating import Charge, rate
+from tollway.metering.tokens import count
+from tollway.metering.usage import Usage, UsageSource
+from tollway.money.amount import NanoUSD
+from tollway.ports import Clock, Generation, Ledger, Limiter, Settlement, Telemetry
+
+NOTHING = Charge(NanoUSD(0), NanoUSD(0), NanoUSD(0), ())
+
+
+class Till:
+    """Ends holds. One settle or void per request, whatever happened."""
+
+    def __init__(self, ledger: Ledger, limiter: Limiter, clock: Clock, telemetry: Telemetry) -> None:
+        self._ledger = ledger
+        self._limiter = limiter
+        self._clock = clock
+        self._telemetry = telemetry
+
+    async def charge(self, passage: Passage, text: Callable[[], str]) -> None:
+        """Meter, rate and settle what was delivered.
+
+        Args:
+            text: gives what the model wrote; called only when the provider did not report usage.
+
+        Raises:
+            LedgerUnavailable: not written; nothing final may be said to the caller.
+        """
+        began = self._clock.monotonic()
+        passage.usage = meter(passage, text)
+        passage.charge = self._rated(passage, passage.usage)
+        generation = self._generation(passage, "cancelled" if passage.interruption is Interruption.CLIENT_GONE else "ok")
+        passage.settled = await self._ledger.settle(
+            Settlement(passage.id, passage.charge, passage.candidate.offer.provider.id, generation)
+        )
+        passage.stages["settle"] = self._clock.monotonic() - began
+        self._end(passage, generation)
+
+    async def void(self, passage: Passage, error: TollwayError | None, failover_cost_nano: int = 0) -> None:
+        """Release the hold and charge nothing (R8a, R8b). `error` None: the caller hung up and is not billed."""
+        passage.charge = None
+        status = "cancelled" if error is None else "error"
+        told: dict[str, str | int] | None = None
+        if error is not None:
+            told = {"code": error.code, "status": error.status, "message": error.message}
+        generation = self._generation(passage, status, told)
+        if error is not None:
+            generation.http_status, generation.error_code = error.status, error.code
+        await self._ledger.void(passage.id, generation, failover_cost_nano)
+        self._end(passage, generation)
+
+    def lost(self, passage: Passage, text: Callable[[], str]) -> int:
+        """Nano-USD that a broken answer has cost us at the provider, as far as can be known (R8a)."""
+        usage = meter(passage, text)
+        return self._rated(passage, usage).cost
+
+    def _rated(self, passage: Passage, usage: Usage) -> Charge:
+        prices = passage.candidate.prices
+        level = prices.at(usage.input_tokens)
+        unpriced = [unit for unit, number in usage.counts.items() if number and unit not in level]
+        if unpriced:
+            # Answered already: charge what has a price, and say loudly what has none (never silent, never free by accident).
+            passage.warnings += [f"{usage.counts[unit]} x {unit} has no price in {prices.id}" for unit in unpriced]
+            self._telemetry.upstream_failed(passage.candidate.offer.provider.id, "unpriced_unit")
+            usage = Usage({unit: number for unit, number in usage.counts.items() if unit in level}, usage.source)
+        return rate(usage, prices, passage.caller.margin_bps)
+
+    def _generation(self, passage: Passage, status: str, error: dict[str, str | int] | None = None) -> Generation:
+        usage, charge, key, offer = passage.usage, passage.charge, passage.caller.key, passage.candidate.offer
+        passage.stages["total"] = total_s = self._clock.monotonic() - passage.started
+        return Generation(
+            id=passage.id,
+            workspace_id=key.workspace_id,
+            key_id=key.id,
+            created_at=int(passage.created * 1000),
+            model_asked=passage.chat.model,
+            model=offer.model,
+            provider=offer.provider.id,
+            offer_id=offer.id,
+            status=status,
+            is_streamed=passage.chat.stream,
+            finish_reason=passage.finish_reason,
+            input_tokens=0 if usage is None else usage.input_tokens,
+            output_tokens=0 if usage is None else usage.output_tokens,
+            cached_tokens=0 if usage is None else usage.cached_tokens,
+            reasoning_tokens=0 if usage is None else usage.reasoning_tokens,
+            usage_source="" if usage is None else usage.source,
+            cost_nano=0 if charge is None else charge.cost,
+            charge_nano=0 if charge is None else charge.charge,
+            latency_ms=round(total_s * 1000),
+            ttft_ms=round(passage.ttft_s * 1000),
+            user_id=passage.chat.user_id or "",
+            receipt=story(passage, error),
+        )
+
+    def _end(self, passage: Passage, generation: Generation) -> None:
+        used = generation.input_tokens + generation.output_tokens if passage.charge is not None else 0
+        self._limiter.correct_tokens(
+            passage.caller.key, passage.tokens_reserved, used, int(passage.created) // 86_400
+        )
+        self._telemetry.finished(generation, passage.stages)
+
+
+def meter(passage: Passage, text: Callable[[], str]) -> Usage:
+    """The usage of a passage: the provider's where it gave one that can be used, else counted by us (R8c, R8d)."""
+    offer = passage.candidate.offer
+    warnings = tuple[str, ...]()
+    reported: Usage | None = None
+    if passage.usage_document is not None:
+        try:
+            reported = extract(offer.provider.wire.usage, passage.usage_document)
+        except UnusableUsage as error:
+            warnings = (f"the provider's usage cannot be used: {error}",)
+    if reported is not None and passage.interruption is None:
+        return reported
+    output_tokens, source = count(text(), offer.tokenizer)
+    if reported is not None:
+        # Cut short: the provider has said what the prompt was, and we what was delivered; the larger output counts, since
+        # thinking is billed too and a late snapshot may know more than we saw.
+        kept: dict[Unit, int] = dict(reported.counts)
+        kept[OUTPUT] = kept.get(OUTPUT, 0) + max(output_tokens - reported.output_tokens, 0)
+        return Usage(kept, UsageSource.PROVIDER_PARTIAL, reported.warnings)
+    bound = passage.input
+    input_tokens = 0 if bound is None else bound.least
+    if bound is not None and bound.source is UsageSource.HEURISTIC:
+        source = UsageSource.HEURISTIC
+    return Usage({INPUT: input_tokens, OUTPUT: output_tokens}, source, warnings)

@@ -1,0 +1,252 @@
+"""Everything the inside asks of the outside, as Protocols: clock, ids, ledger, directory, limiter, upstream, telemetry.
+
+Implementations live in `store/`, `providers/` and `telemetry/` and are chosen in `app.py` alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from tollway.metering.rating import Charge
+from tollway.workspaces.key import Key
+
+
+class Clock(Protocol):
+    """Time, as the installation sees it."""
+
+    def now(self) -> float:
+        """Unix seconds, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards, for durations."""
+        ...
+
+
+class Ids(Protocol):
+    """Fresh identifiers."""
+
+    def new(self) -> str:
+        """A UUIDv7 as text: unique, sortable by time of making."""
+        ...
+
+
+class HoldOrder(msgspec.Struct, frozen=True, gc=False):
+    """A hold to open (money.md R5). Its id is the request's id.
+
+    amount_nano: worst case, nano-USD after margin. budget_*: the key's budget, counted in the same step.
+    price_list_id, margin_bps, offer_id: pinned here and used at settle (R11). opened_at, expires_at: unix seconds.
+    """
+
+    id: str
+    workspace_id: str
+    key: Key
+    amount_nano: int
+    price_list_id: str
+    margin_bps: int
+    offer_id: str
+    opened_at: int
+    expires_at: int
+
+
+@dataclass(slots=True)
+class Generation:
+    """One request as it is kept: the row behind a receipt, `/v1/usage` and the log line.
+
+    status: `ok`, `error`, `cancelled`, `expired`. Times in ms; created_at in unix ms. Money in nano-USD.
+    receipt: the whole story as JSON (see gateway/receipt.py), without prompts.
+    """
+
+    id: str
+    workspace_id: str
+    key_id: str
+    created_at: int
+    model_asked: str
+    model: str = ""
+    provider: str = ""
+    offer_id: str = ""
+    status: str = "ok"
+    http_status: int = 200
+    error_code: str = ""
+    is_streamed: bool = False
+    finish_reason: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    usage_source: str = ""
+    cost_nano: int = 0
+    charge_nano: int = 0
+    latency_ms: int = 0
+    ttft_ms: int = 0
+    user_id: str = ""
+    receipt: bytes = b"{}"
+
+
+class Settlement(msgspec.Struct, frozen=True, gc=False):
+    """How a hold ends with a charge: one transfer, keyed by the hold's id for ever."""
+
+    hold_id: str
+    charge: Charge
+    provider: str
+    generation: Generation
+    failover_cost_nano: int = 0
+    """What failed attempts of this request cost us at providers; never the customer's (R8a, R8f)."""
+
+
+class Settled(msgspec.Struct, frozen=True, gc=False):
+    """The result of a settle: nano-USD taken from the wallet, and what it could not cover (R7)."""
+
+    taken_nano: int
+    bad_debt_nano: int = 0
+    is_replay: bool = False
+    """The hold had already ended; nothing was moved again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A wallet now, nano-USD: available = posted - held - frozen."""
+
+    posted_nano: int
+    held_nano: int
+    frozen_nano: int = 0
+
+    @property
+    def available_nano(self) -> int:
+        """What a new hold may take."""
+        return self.posted_nano - self.held_nano - self.frozen_nano
+
+
+class Ledger(Protocol):
+    """Holds and settlements. Decisions are atomic; an ended hold never ends twice."""
+
+    async def hold(self, order: HoldOrder) -> None:
+        """Reserve the worst case, all or nothing: key budget, then wallet.
+
+        The embedded ledger decides at once and lets the row's commit overlap the upstream call; nothing is answered to the
+        customer before `settle` or `void` has been committed behind it.
+
+        Raises:
+            InsufficientBalance, BudgetExceeded, AccountOnHold: refused; nothing was reserved.
+            LedgerUnavailable: the ledger cannot be written.
+        """
+        ...
+
+    async def raise_hold(self, hold_id: str, more_nano: int) -> None:
+        """Enlarge an open hold (R6b). Raises as `hold`."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> Settled:
+        """Charge and release the rest; returns when it is durable. Idempotent by hold id.
+
+        Raises:
+            LedgerUnavailable: not written; the hold stays and recovery will end it.
+        """
+        ...
+
+    async def void(self, hold_id: str, generation: Generation, failover_cost_nano: int = 0) -> None:
+        """Release everything, charge nothing (R8a, R8b); returns when it is durable. Idempotent by hold id."""
+        ...
+
+    def balance(self, workspace_id: str) -> Balance:
+        """The wallet as of now."""
+        ...
+
+
+class Directory(Protocol):
+    """Who is calling: an in-memory snapshot of keys, so that a request reads no table."""
+
+    def key(self, digest: bytes) -> Key | None:
+        """The key with this HMAC digest, None if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The state of a request window: limit (-1: none), what remains, and when it resets (unix seconds)."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+class Limiter(Protocol):
+    """Request and token windows of a key: fixed UTC minute, UTC day (R14)."""
+
+    def window(self, key: Key, now: float) -> Window:
+        """The request window as it stands; counts nothing."""
+        ...
+
+    def take_request(self, key: Key, now: float) -> Window:
+        """Count one request. Raises RateLimited."""
+        ...
+
+    def reserve_tokens(self, key: Key, tokens: int, now: float) -> None:
+        """Reserve the worst case of tokens for the UTC day. Raises TokensPerDayExceeded; then nothing was reserved."""
+        ...
+
+    def correct_tokens(self, key: Key, reserved: int, used: int, day: int) -> None:
+        """Replace a reservation made on UTC day number `day` (unix days) by what was used."""
+        ...
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A request to a provider, ready to send. Secrets ride in `headers` or `url`; never log one."""
+
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class UpstreamStream(Protocol):
+    """An open upstream answer; closing it, or cancelling the task that reads it, resets the connection."""
+
+    status: int
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name."""
+        ...
+
+    async def next(self) -> bytes | None:
+        """Body bytes as they arrive, nothing buffered; None at the end. Raises ConnectionError or TimeoutError."""
+        ...
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body, at most `limit` bytes."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back, or reset it when the body was not read to its end."""
+        ...
+
+
+class Upstream(Protocol):
+    """The network. Raises ConnectionError (no connection, reset) and TimeoutError; never anything of a library's own."""
+
+    async def fetch(self, outgoing: Outgoing, timeout_s: float) -> tuple[int, Mapping[str, str], bytes]:
+        """Send and read the whole answer: status, the few headers we read (lower case), body."""
+        ...
+
+    async def open(self, outgoing: Outgoing, timeout_s: float) -> UpstreamStream:
+        """Send; return when the status line and headers are here."""
+        ...
+
+
+class Telemetry(Protocol):
+    """Metrics, the log line and the trace of one request."""
+
+    def finished(self, generation: Generation, stages: Mapping[str, float]) -> None:
+        """A request ended; `stages` are seconds per stage of the road."""
+        ...
+
+    def refused(self, code: str, status: int, request_id: str) -> None:
+        """A request was refused before it had a hold."""
+        ...
+
+    def upstream_failed(self, provider: str, reason: str) -> None:
+        """An attempt at a provider failed."""
+        ...
+

@@ -1,0 +1,1 @@
+"""Upstream model APIs: dialects translate, `upstream.py` alone has a socket."""

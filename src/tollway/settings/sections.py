@@ -1,0 +1,230 @@
+"""The sections of `tollway.toml`: one class per section, one field per setting, its reason beside it.
+
+A field's `Meta` carries its range, its unit and why one would change it; `docs/tollway.example.toml` is written from
+here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tollway.errors import ConfigurationError
+from tollway.money.amount import NanoUSD, parse_usd
+
+
+def _why(reason: str, unit: str = "", *, ge: int | None = None, le: int | None = None, secret: bool = False) -> Meta:
+    return Meta(description=reason, ge=ge, le=le, extra={"unit": unit, "secret": secret})
+
+
+def meta_of(annotation: object) -> Meta:
+    """The `Meta` of a setting's type; an empty one where there is none."""
+    found = [one for one in getattr(annotation, "__metadata__", ()) if isinstance(one, Meta)]
+    return found[0] if found else Meta()
+
+
+def is_secret(annotation: object) -> bool:
+    """The value of this setting is shown to nobody."""
+    return bool((meta_of(annotation).extra or {}).get("secret"))
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A section: its fields are settings. Secrets are left out of its `repr`."""
+
+    def __repr__(self) -> str:
+        shown = [
+            f"{one.name}={'***' if is_secret(one.type) and getattr(self, one.name) else repr(getattr(self, one.name))}"
+            for one in msgspec.structs.fields(self)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Server(Section, frozen=True, kw_only=True):
+    """Where and how this process answers."""
+
+    host: Annotated[
+        str, _why("Address to listen on. The default lets only this machine in; put TLS in front before you open it.")
+    ] = "127.0.0.1"
+    port: Annotated[int, _why("Port to listen on; 0 takes any free one.", ge=0, le=65_535)] = 8080
+    workers: Annotated[
+        int, _why("Processes. More than one would need PostgreSQL and Redis, which this version cannot use yet.", ge=1)
+    ] = 1
+    drain_seconds: Annotated[
+        int, _why("How long requests may still run once the server was told to stop.", "seconds", ge=0, le=3_600)
+    ] = 30
+    body_limit_mb: Annotated[
+        int, _why("The largest request body; images and audio ride in it.", "MiB", ge=1, le=1_024)
+    ] = 20
+    metrics_key: Annotated[
+        str, _why("Bearer key that /metrics asks for; empty leaves it open to whoever reaches the port.", secret=True)
+    ] = ""
+    log_format: Annotated[
+        Literal["json", "text"], _why("One line per request: `json` for machines, `text` for eyes.")
+    ] = "json"
+    log_prompts: Annotated[
+        bool, _why("Log what was asked and answered. Never by default: prompts are your users' words.")
+    ] = False
+
+
+class Data(Section, frozen=True, kw_only=True):
+    """Where the ledger lives."""
+
+    folder: Annotated[
+        str, _why("Folder of the ledger and its keys; made on the first start. Back it up. Relative to this file.")
+    ] = "./tollway-data"
+
+
+class Upstream(Section, frozen=True, kw_only=True):
+    """How providers are called: patience, retries and limits."""
+
+    connect_timeout_s: Annotated[int, _why("To open a connection to a provider.", "seconds", ge=1, le=300)] = 5
+    attempt_timeout_s: Annotated[
+        int,
+        _why("Per attempt: to a stream's first byte, or to the whole of a plain answer.", "seconds", ge=1, le=3_600),
+    ] = 120
+    idle_timeout_s: Annotated[int, _why("Between two pieces of a stream.", "seconds", ge=1, le=3_600)] = 120
+    total_timeout_s: Annotated[int, _why("For a request with all its attempts.", "seconds", ge=1, le=86_400)] = 600
+    retries_per_offer: Annotated[
+        int, _why("More tries at the same provider after a failure that may pass, before the first byte.", ge=0, le=10)
+    ] = 1
+    attempts_max: Annotated[
+        int, _why("Tries in all, over every provider and fallback model of one request.", ge=1, le=20)
+    ] = 4
+    reply_limit_mb: Annotated[
+        int, _why("The largest plain answer that is read from a provider.", "MiB", ge=1, le=1_024)
+    ] = 64
+    max_connections: Annotated[int, _why("Connections to providers at once; 0 sets no limit.", ge=0, le=100_000)] = 0
+
+
+class Money(Section, frozen=True, kw_only=True):
+    """What is charged on top of cost, and what is reserved. Amounts are exact text in US dollars."""
+
+    currency: Annotated[Literal["USD"], _why("Of every wallet and price.")] = "USD"
+    margin_direct_bps: Annotated[
+        int, _why("On top of cost where the caller names the model: 550 is 5.5 %.", "basis points", ge=0, le=100_000)
+    ] = 550
+    margin_tier_bps: Annotated[
+        int, _why("On top of cost where the caller names a tier.", "basis points", ge=0, le=100_000)
+    ] = 800
+    margin_auto_bps: Annotated[
+        int, _why("On top of cost where the router chooses the model.", "basis points", ge=0, le=100_000)
+    ] = 1_000
+    opening_grant_usd: Annotated[
+        str, _why("What the first wallet starts with, so that the first call works.", "USD")
+    ] = "10"
+    rolling_step_tokens: Annotated[
+        int, _why("A stream without `max_tokens` reserves this much output at a time.", "tokens", ge=16, le=1_000_000)
+    ] = 2_048
+    default_max_output_tokens: Annotated[
+        int, _why("The most output of a plain answer without `max_tokens`.", "tokens", ge=16, le=1_000_000)
+    ] = 4_096
+    top_up_url: Annotated[str, _why("Where a caller with an empty wallet can pay; shown in the 402 answer.")] = ""
+
+    @property
+    def opening_grant_nano(self) -> NanoUSD:
+        """The opening grant in nano-USD."""
+        return parse_usd(self.opening_grant_usd)
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """What a key may do that has no limits of its own; -1 is no limit."""
+
+    requests_per_minute: Annotated[int, _why("Per key and UTC minute.", "requests", ge=-1, le=1_000_000_000)] = -1
+    tokens_per_day: Annotated[
+        int, _why("Per key and UTC day, input and output together.", "tokens", ge=-1, le=1_000_000_000_000)
+    ] = -1
+
+
+class Telemetry(Section, frozen=True, kw_only=True):
+    """Where traces go; logs and metrics need no setting."""
+
+    otlp_endpoint: Annotated[
+        str, _why("OpenTelemetry collector (OTLP over HTTP); needs the extra `otel`. Empty sends nothing.")
+    ] = ""
+
+
+class CustomModel(Section, frozen=True, kw_only=True):
+    """A model at a provider of your own."""
+
+    id: Annotated[str, _why("The name the provider knows it by.")]
+    name: Annotated[str, _why("What people call it; the id if empty.")] = ""
+    context_tokens: Annotated[int, _why("Longest prompt and answer together; 0 if unknown.", "tokens", ge=0)] = 0
+    max_output_tokens: Annotated[int, _why("Longest answer; 0 if unknown.", "tokens", ge=0)] = 0
+    tokenizer: Annotated[
+        Literal["", "o200k", "cl100k"], _why("The vocabulary that counts its tokens exactly; empty estimates.")
+    ] = ""
+    free: Annotated[bool, _why("It costs nothing, on purpose; a model without a price is refused.")] = False
+    prices: Annotated[
+        Mapping[str, str],
+        _why("USD per million tokens, in quotes; of `request`, `web_search`, `file_search` per thousand calls."),
+    ] = msgspec.field(default_factory=dict[str, str])
+
+
+class ProviderSettings(Section, frozen=True, kw_only=True):
+    """A provider: its key and address, or a whole one of your own."""
+
+    enabled: Annotated[bool, _why("False takes all its offers out, even with a key in the environment.")] = True
+    key: Annotated[str, _why("The API key itself. Better: leave it in the environment.", secret=True)] = ""
+    key_env: Annotated[str, _why("Name of the environment variable that holds the key.")] = ""
+    url: Annotated[str, _why("Base URL; needed for a provider of your own, else it replaces the known one.")] = ""
+    dialect: Annotated[
+        Literal["", "openai", "anthropic", "gemini"], _why("The wire language of a provider of your own.")
+    ] = ""
+    name: Annotated[str, _why("What people call it.")] = ""
+    models: Annotated[tuple[CustomModel, ...], _why("The models of a provider of your own.")] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was set: `file` may name the environment or the command line; `line` is 1-based, None elsewhere."""
+
+    file: str
+    line: int | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of an installation, checked.
+
+    providers: id -> what the file says about it. environment: the process's variables, for provider keys.
+    file: the file that was read, "" if none. origins: dotted key (`server.port`, `providers.x.models.0.id`) -> where.
+    """
+
+    server: Server = field(default_factory=Server)
+    data: Data = field(default_factory=Data)
+    upstream: Upstream = field(default_factory=Upstream)
+    money: Money = field(default_factory=Money)
+    limits: Limits = field(default_factory=Limits)
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    file: str = ""
+    origins: Mapping[str, Origin] = field(default_factory=dict[str, Origin], repr=False, compare=False)
+
+    def problem(self, key: str, problem: str, fix: str) -> ConfigurationError:
+        """The error to raise about a dotted key, with the place where it, or the section around it, was set."""
+        return problem_at(self.origins, self.file, key, problem, fix)
+
+
+def problem_at(origins: Mapping[str, Origin], file: str, key: str, problem: str, fix: str) -> ConfigurationError:
+    """See `Settings.problem`."""
+    around = key
+    while around and around not in origins:
+        around = around.rpartition(".")[0]
+    origin = origins.get(around) or Origin(file or "tollway.toml", None, key)
+    shown = key if around != key or origin.line is not None else origin.key
+    return ConfigurationError(file=origin.file, line=origin.line, key=shown, problem=problem, fix=fix)
+
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "server": Server,
+    "data": Data,
+    "upstream": Upstream,
+    "money": Money,
+    "limits": Limits,
+    "telemetry": Telemetry,
+}
+"""Section name -> class, in the order of the example file. `[providers.<id>]` comes after them."""

@@ -1,0 +1,123 @@
+"""The embedded store: one data folder, opened by one process, behind one facade."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from tollway.ports import Clock, Ids
+from tollway.store.bootstrap import FirstStart, bootstrap, is_done
+from tollway.store.folder import DataFolder
+from tollway.store.generations import Generations
+from tollway.store.idempotency import Idempotency
+from tollway.store.ledger import EmbeddedLedger
+from tollway.store.reader import Reader
+from tollway.store.recovery import Leakage, recover
+from tollway.store.snapshot import Snapshot, load
+from tollway.store.sqlite import migrate, open_writer
+from tollway.store.wallets import Wallets
+from tollway.store.workspaces import Workspaces
+from tollway.store.writer import Writer
+
+
+class EmbeddedStore:
+    """Everything that is kept. Open it inside a running event loop, which then owns it; close it to drain.
+
+    ledger: `ports.Ledger`. workspaces: `ports.Directory`, and changes to who there is. wallets: credit, transfer, history.
+    generations: what was asked. idempotency: stored replies. recovered: what a crash had left.
+    """
+
+    def __init__(self, folder: DataFolder, *, clock: Clock, ids: Ids) -> None:
+        """Use `open`."""
+        self.folder, self.clock, self.ids = folder, clock, ids
+        self.reader: Reader
+        self.ledger: EmbeddedLedger
+        self.workspaces: Workspaces
+        self.wallets: Wallets
+        self.generations: Generations
+        self.idempotency: Idempotency
+        self.recovered = Leakage(0, 0)
+        self._writer: Writer[Snapshot]
+
+    @classmethod
+    async def open(
+        cls,
+        data_dir: Path,
+        *,
+        clock: Clock,
+        ids: Ids,
+        random_bytes: Callable[[int], bytes],
+        pepper: bytes | None = None,
+        connect: Callable[[Path], sqlite3.Connection] = open_writer,
+    ) -> "EmbeddedStore":
+        """Lock the folder, bring the schema up to date, end what a crash left, and read the book.
+
+        Args:
+            pepper: from the environment; None: the folder's own, made at first.
+            random_bytes: `n` bytes of a cryptographic source.
+            connect: opens a write connection; a test gives one that fails.
+
+        Raises:
+            FolderInUse: another process owns the folder.
+            ConfigurationError: the database or the pepper is not ours to use.
+        """
+        store = cls(DataFolder(data_dir), clock=clock, ids=ids)
+        store.folder.lock()
+        try:
+            store._open(pepper or store.folder.pepper(random_bytes), random_bytes, connect)
+        except BaseException:
+            store.folder.unlock()
+            raise
+        return store
+
+    def _open(
+        self, pepper: bytes, random_bytes: Callable[[int], bytes], connect: Callable[[Path], sqlite3.Connection]
+    ) -> None:
+        path, clock = self.folder.database, self.clock
+        connection = connect(path)
+        migrate(connection, int(clock.now()))
+        self.recovered = recover(connection)
+
+        def read(source: sqlite3.Connection) -> Snapshot:
+            return load(source, int(clock.now()) // 86_400)
+
+        self.reader = Reader(path)
+        self._writer = Writer(
+            lambda: connect(path), read, loop=asyncio.get_running_loop(), on_down=self._down, on_up=self._up
+        )
+        self.ledger = EmbeddedLedger(self._writer, read(connection), self.reader, clock)
+        self.ledger.leaked = self.recovered
+        self.workspaces = Workspaces(
+            connection, self.ledger, clock=clock, ids=self.ids, pepper=pepper, random_bytes=random_bytes
+        )
+        connection.close()
+        self.wallets = Wallets(self.ledger, self.workspaces, self.reader, self.ids)
+        self.generations = Generations(self.reader)
+        self.idempotency = Idempotency(path, self.ledger)
+        self._writer.start()
+
+    async def bootstrap(self, grant_nano: int) -> FirstStart | None:
+        """Make what a fresh installation needs; None if that was done before. See `bootstrap.bootstrap`."""
+        if await self.reader.run(is_done):
+            return None
+        return await bootstrap(self.ledger, self.workspaces, grant_nano, int(self.clock.now()))
+
+    async def sweep(self, now: int) -> Leakage:
+        """What must be done every half minute or so: end overdue holds, drop old replies. `now`: unix seconds."""
+        leaked = await self.ledger.sweep(now)
+        self.idempotency.purge(now)
+        return leaked
+
+    def _down(self, reason: str) -> None:
+        del reason
+        self.ledger.went_down()
+
+    def _up(self, snapshot: Snapshot) -> None:
+        self.ledger.came_up(snapshot)
+
+    async def close(self) -> None:
+        """Write what is queued, close every connection, give the folder up."""
+        await self._writer.close()
+        self.idempotency.close()
+        self.reader.close()
+        self.folder.unlock()

@@ -1,0 +1,122 @@
+"""Domain values as rows and back: generations, keys."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from tollway.ports import Generation
+from tollway.store.sqlite import Params, Row
+from tollway.workspaces.key import Key
+
+
+class End(NamedTuple):
+    """How a hold ended: what `generations` keeps of it beside the request's own facts. Money in nano-USD."""
+
+    outcome: str
+    hold_nano: int
+    price_list_id: str
+    margin_bps: int
+    opened_at: int
+    charge_nano: int = 0
+    bad_debt_nano: int = 0
+    cost_nano: int = 0
+
+
+def generation_row(seq: int, g: Generation, end: End) -> Params:
+    """A row of `generations`. The money is the ledger's, not what the caller wrote into the generation."""
+    return (
+        seq,
+        g.id,
+        g.workspace_id,
+        g.key_id,
+        end.outcome,
+        end.hold_nano,
+        end.charge_nano,
+        end.bad_debt_nano,
+        end.cost_nano,
+        end.price_list_id,
+        end.margin_bps,
+        end.opened_at,
+        g.created_at,
+        g.model_asked,
+        g.model,
+        g.provider,
+        g.offer_id,
+        g.status,
+        g.http_status,
+        g.error_code,
+        1 if g.is_streamed else 0,
+        g.finish_reason,
+        g.input_tokens,
+        g.output_tokens,
+        g.cached_tokens,
+        g.reasoning_tokens,
+        g.usage_source,
+        g.latency_ms,
+        g.ttft_ms,
+        g.user_id,
+    )
+
+
+def key_row(key: Key, digest: bytes) -> Params:
+    """A row of `keys` in the order of `KEY_COLUMNS`."""
+    allowed = None if key.allowed_models is None else msgspec.json.encode(sorted(key.allowed_models)).decode()
+    return (
+        key.id,
+        key.workspace_id,
+        key.name,
+        key.prefix,
+        digest,
+        msgspec.json.encode(sorted(key.scopes)).decode(),
+        allowed,
+        key.budget_nano,
+        key.budget_window,
+        key.requests_per_minute,
+        key.tokens_per_day,
+        key.expires_at,
+        key.created_at if key.is_disabled else None,
+        key.created_at,
+    )
+
+
+def key(row: Row) -> tuple[bytes, Key]:
+    """(digest, key) of `KEY_COLUMNS` and the organization's id."""
+    (id_, workspace, name, prefix, digest, scopes, allowed, budget, window, rpm, tokens, expires, revoked, created, org) = row
+    return digest, Key(
+        id=id_,
+        workspace_id=workspace,
+        organization_id=org,
+        name=name,
+        prefix=prefix,
+        scopes=frozenset(msgspec.json.decode(scopes, type=list[str])),
+        allowed_models=None if allowed is None else frozenset(msgspec.json.decode(allowed, type=list[str])),
+        budget_nano=budget,
+        budget_window=window,
+        requests_per_minute=rpm,
+        tokens_per_day=tokens,
+        expires_at=expires,
+        is_disabled=revoked is not None,
+        created_at=created,
+    )
+
+
+GENERATION_COLUMNS = (
+    "g.id, g.workspace_id, g.key_id, g.created_at_ms, g.model_asked, g.model, g.provider, g.offer_id, g.status, "
+    "g.http_status, g.error_code, g.is_streamed, g.finish_reason, g.input_tokens, g.output_tokens, g.cached_tokens, "
+    "g.reasoning_tokens, g.usage_source, g.cost_nano, g.charge_nano, g.latency_ms, g.ttft_ms, g.user_id, g.outcome, g.hold_nano, "
+    "g.price_list_id, g.margin_bps, g.opened_at, g.bad_debt_nano"
+)
+"""What `generation` and `generation_end` read; the story follows."""
+
+
+def generation(row: Row) -> Generation:
+    """The request of a row of `GENERATION_COLUMNS` and its story (None: dropped)."""
+    values = list(row[:23])
+    values[11] = bool(values[11])
+    return Generation(*values, receipt=b"{}" if row[29] is None else row[29])
+
+
+def generation_end(row: Row) -> End:
+    """How the hold of that row ended."""
+    outcome, hold, price_list, margin, opened, bad_debt = row[23:29]
+    return End(outcome, hold, price_list, margin, opened, row[19], bad_debt, row[18])

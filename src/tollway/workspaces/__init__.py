@@ -1,0 +1,1 @@
+"""Who is calling: organizations, workspaces and their API keys, as frozen values."""
