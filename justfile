@@ -1,5 +1,7 @@
 # Everything a developer does here, one word each. `just check` is exactly what CI runs.
 
+export := "uv export --quiet --all-groups --all-extras --no-emit-project --no-header --format requirements-txt"
+
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # The list of recipes.
@@ -26,10 +28,10 @@ types:
 imports:
     uv run --group check --group test lint-imports
 
-# The lock holds hashes and no addresses, and resolves.
+# The lock holds hashes and no addresses, and is what every machine resolves (pyproject.toml, exclude-newer).
 lock-check:
     ! grep -nE 'https?://|--index-url|--find-links' requirements.lock
-    uv export --quiet --all-groups --all-extras --no-emit-project --format requirements-txt --output-file /dev/null
+    {{ export }} | diff requirements.lock -
 
 # The README's test command.
 test *args:
@@ -56,6 +58,6 @@ serve *args:
 audit *args:
     uv run tollway audit {{ args }}
 
-# Make the hash-pinned lock anew.
+# Make the hash-pinned lock anew; move `exclude-newer` first.
 lock:
-    uv export --quiet --all-groups --all-extras --no-emit-project --no-header --format requirements-txt --output-file requirements.lock
+    {{ export }} > requirements.lock

@@ -35,6 +35,19 @@ def cpu_seconds(pid: int) -> float:
     return sum((int(fields[11]) + int(fields[12])) / _TICKS for one in family(pid) if (fields := _stat(one)))
 
 
+def busy_seconds() -> float:
+    """CPU time that all processes of the machine have used since it started, over all cores; stolen time is in it."""
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / _TICKS
+
+
+def own_seconds() -> float:
+    """CPU time of this process, of what it has started and awaited, and of what it has started that still runs."""
+    times = os.times()
+    awaited = times.children_user + times.children_system
+    return cpu_seconds(os.getpid()) + awaited
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory of a process and its descendants, in 2^20 bytes."""
     return sum(int(fields[21]) * _PAGE / 2**20 for one in family(pid) if (fields := _stat(one)))

@@ -39,13 +39,14 @@ def median(runs: Runs, key: Key, figure: str) -> float | None:
     return statistics.median(one[figure] for one in found) if found else None
 
 
-def ratio(runs: Runs, key: Key, against: str) -> float | None:
-    """Median over the rounds of (rps / the other's rps of the same round)."""
+def ratio(runs: Runs, key: Key, against: str, figure: str = "rps") -> float | None:
+    """Median over the rounds of (figure / the other's of the same round)."""
     others = runs.get((against, *key[1:]))
     if not others or key not in runs:
         return None
     pairs = zip(runs[key], others, strict=True)
-    return statistics.median(one["rps"] / other["rps"] for one, other in pairs if other["rps"])
+    found = [one[figure] / other[figure] for one, other in pairs if other[figure]]
+    return statistics.median(found) if found else None
 
 
 def summary(runs: Runs) -> list[dict[str, Any]]:
@@ -56,6 +57,7 @@ def summary(runs: Runs) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"target": key[0], "shape": key[1], "connections": key[2]}
         row |= {figure: median(runs, key, figure) for figure in figures}
         row |= {"of_nginx": ratio(runs, key, "nginx"), "of_bare": ratio(runs, key, "bare")}
+        row["cpu_of_bare"] = ratio(runs, key, "bare", "cpu_ms")
         row["failed"] = sum(int(one["failed"] + one["broken"]) for one in runs[key])
         rows.append(row)
     return rows
@@ -64,14 +66,16 @@ def summary(runs: Runs) -> list[dict[str, Any]]:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """For the terminal; times in ms, memory in MB."""
     head = f"{'shape':5} {'c':>3} {'target':9} {'rps':>9} {'p50':>8} {'p95':>8} {'p99':>8} {'cpu/req':>8} {'rss':>6}"
-    lines = [f"{head} {'of nginx':>9} {'of bare':>8} {'failed':>6}"]
+    lines = [f"{head} {'of nginx':>9} {'of bare':>8} {'cpu/bare':>8} {'failed':>6}"]
     last: tuple[Any, Any] | None = None
     for row in sorted(rows, key=lambda row: (row["shape"], row["connections"])):
         group = (row["shape"], row["connections"])
         if last not in (None, group):
             lines.append("")
         last = group
-        shares = "".join(f" {_share(row[name]):>{width}}" for name, width in (("of_nginx", 9), ("of_bare", 8)))
+        shares = "".join(
+            f" {_share(row[name]):>{width}}" for name, width in (("of_nginx", 9), ("of_bare", 8), ("cpu_of_bare", 8))
+        )
         lines.append(
             f"{row['shape']:5} {row['connections']:>3} {row['target']:9} {row['rps']:>9,.0f} {row['p50_ms']:>8.2f} "
             f"{row['p95_ms']:>8.2f} {row['p99_ms']:>8.2f} {row['cpu_ms']:>8.3f} {row['rss_mb']:>6.0f}{shares}"

@@ -1,13 +1,10 @@
 """A gateway to be measured: how it is started on its one core, and what is posted to it for each shape of answer."""
 
-import contextlib
 import importlib.metadata
-import os
-import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +14,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support.process import Process, free_port  # noqa: E402
 
-__all__ = ["ROOT", "SHAPES", "Process", "Request", "Target", "free_port", "installed_version", "only"]
+__all__ = ["ROOT", "SHAPES", "Process", "Request", "Target", "free_port", "installed_version"]
 
 SHAPES = ("json", "sse")
 
@@ -58,24 +55,6 @@ class Target:
             ending = "data: [DONE]" if shape == "sse" else '"usage"'
             assert ending in text, f"{self.name} {shape}: {text[-500:]}"
             assert "567" in text, f"{self.name} {shape}: no usage in {text[-500:]}"
-
-
-@contextlib.contextmanager
-def only(measured: Target, others: list[Target]) -> Iterator[None]:
-    """Let nobody but one target run on the gateway's core: some peers are busy even when they are not asked."""
-    rest = [one for one in others if one.process is not measured.process]
-    for one in rest:
-        _tell(one, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for one in rest:
-            _tell(one, signal.SIGCONT)
-
-
-def _tell(target: Target, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(target.process.pid, number)
 
 
 def installed_version(package: str) -> str:

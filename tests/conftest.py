@@ -24,7 +24,7 @@ def _restart_with_test_group() -> None:
 
 _restart_with_test_group()
 
-pytest_plugins = ["support.fixtures"] if (__import__("pathlib").Path(__file__).parent / "support" / "fixtures.py").exists() else []
+pytest_plugins = ["support.fixtures"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

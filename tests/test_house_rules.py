@@ -24,6 +24,19 @@ def name(path: pathlib.Path) -> str:
     return path.relative_to(SRC).as_posix()
 
 
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """The code alone: "together" is also a word, and a docstring may name whom a rule is compared with."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [one for one in body if not is_text(one)] or [ast.Pass()]
+    return tree
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_file_is_tidy(path: pathlib.Path) -> None:
     text, where = path.read_text(), name(path)
@@ -51,7 +64,7 @@ def test_file_is_tidy(path: pathlib.Path) -> None:
             assert not (is_float or is_cast), f"{where}:{node.lineno} no floats near money"
 
     if not where.startswith(NAMES_VENDORS):
-        code = "\n".join(ast.unparse(n) for n in tree.body[1:])
+        code = ast.unparse(without_docstrings(tree))
         assert not OUTSIDERS.search(code), f"{where}: a vendor's name leaked out of its own file"
 
 

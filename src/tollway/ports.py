@@ -1,4 +1,4 @@
-"""Everything the inside asks of the outside, as Protocols: clock, ids, ledger, directory, limiter, upstream, telemetry.
+"""Everything the inside asks of the outside, as Protocols: clock, ids, ledger, directory, limiter, dialect, upstream, telemetry.
 
 Implementations live in `store/`, `providers/` and `telemetry/` and are chosen in `app.py` alone.
 """
@@ -9,7 +9,12 @@ from typing import Protocol
 
 import msgspec
 
+from tollway.catalogue.offers import Offer
+from tollway.jsontypes import JSONObject
 from tollway.metering.rating import Charge
+from tollway.metering.sse import ServerEvent
+from tollway.request import ChatRequest
+from tollway.routing.failure import Failure
 from tollway.workspaces.key import Key
 
 
@@ -51,8 +56,7 @@ class HoldOrder(msgspec.Struct, frozen=True, gc=False):
     expires_at: int
 
 
-@dataclass(slots=True)
-class Generation:
+class Generation(msgspec.Struct, gc=False):
     """One request as it is kept: the row behind a receipt, `/v1/usage` and the log line.
 
     status: `ok`, `error`, `cancelled`, `expired`. Times in ms; created_at in unix ms. Money in nano-USD.
@@ -163,8 +167,7 @@ class Directory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True, gc=False):
     """The state of a request window: limit (-1: none), what remains, and when it resets (unix seconds)."""
 
     limit: int
@@ -232,6 +235,72 @@ class Upstream(Protocol):
 
     async def open(self, outgoing: Outgoing, timeout_s: float) -> UpstreamStream:
         """Send; return when the status line and headers are here."""
+        ...
+
+
+class Translator(Protocol):
+    """One stream being translated; made by `Dialect.stream`, fed in order, thrown away.
+
+    usage: the merged usage document so far, last value wins and snapshots are never summed (pains 15, 16); for `extract`.
+    """
+
+    usage: JSONObject | None
+
+    def event(self, event: ServerEvent) -> list[JSONObject]:
+        """The `chat.completion.chunk` objects that one upstream event says, without usage; possibly none.
+
+        Raises:
+            UpstreamError: the event is an error frame, or not what the dialect promises.
+        """
+        ...
+
+    @property
+    def is_done(self) -> bool:
+        """The provider has said that the answer is complete; a stream that ends before is a failure."""
+        ...
+
+
+class Dialect(Protocol):
+    """A wire language."""
+
+    @property
+    def is_identity(self) -> bool:
+        """The provider speaks the OpenAI shape: bytes pass through untouched and only usage is read."""
+        ...
+
+    def request(self, chat: ChatRequest, offer: Offer, max_tokens: int | None) -> Outgoing:
+        """The request for this offer, with credentials.
+
+        Args:
+            max_tokens: bound to send in place of the caller's; None sends none (rolling hold, R6b) unless the dialect
+                cannot do without one.
+
+        Raises:
+            UnsupportedField: the request carries a field that would be lost in translation; never silently dropped.
+        """
+        ...
+
+    def reply(self, body: JSONObject, model: str, answer_id: str, created: int) -> JSONObject:
+        """A whole `chat.completion` object, without usage, from the provider's whole answer.
+
+        Args:
+            model: the id to show. answer_id: the id to show. created: unix seconds to show.
+
+        Raises:
+            UpstreamError: the body is an error although the status was 2xx, or not what the dialect promises.
+        """
+        ...
+
+    def usage(self, body: JSONObject) -> JSONObject | None:
+        """The part of a whole answer that `extract` reads, None when it has no usage."""
+        ...
+
+    def stream(self, model: str, answer_id: str, created: int) -> Translator:
+        """A fresh translator for one stream; arguments as `reply`."""
+        ...
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        """What a non-2xx answer means. `headers` are lower case."""
         ...
 
 

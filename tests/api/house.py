@@ -158,6 +158,15 @@ def bearer(secret: str) -> dict[str, str]:
     return {"authorization": f"Bearer {secret}"}
 
 
+def refused(reply: httpx.Response, status: int, type_: str, code: str, param: str | None = None) -> dict:
+    """The reply is an error of the documented shape; the error."""
+    error = reply.json()["error"]
+    assert (reply.status_code, error["type"], error["code"], error["param"]) == (status, type_, code, param), reply.text
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["x-request-id"]
+    return error
+
+
 @asynccontextmanager
 async def opened(folder: Path, **settings: object) -> AsyncIterator[House]:
     clock, ids = FakeClock(), CountingIds()

@@ -85,6 +85,12 @@ def test_sorted_by_model_or_provider(tollway):
     assert by_provider == ["mine", "mine", "simulated"]
 
 
+def test_a_provider_that_is_switched_off_is_not_there(tollway, tmp_path):
+    (tmp_path / "tollway.toml").write_text(OWN + "[providers.simulated]\nenabled = false\n")
+    ran = tollway("compare", "--all", "--usable", "--input", 1, "--output", 1, "--json")
+    assert {row["provider"] for row in json.loads(ran.out)} == {"mine"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "problem"),
     [

@@ -76,7 +76,7 @@ ROLES = st.sampled_from(["system", "user", "assistant"])
 TURNS = st.lists(st.fixed_dictionaries({"role": ROLES, "content": st.text(max_size=200)}), min_size=1, max_size=6)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(TURNS, st.sampled_from(["o200k", "cl100k", ""]), st.booleans())
 def test_the_bound_lies_between_the_published_count_and_the_hard_bound(messages, tokenizer, ensure_ascii):
     bound = bound_input(ask(messages, ensure_ascii=ensure_ascii), tokenizer)

@@ -7,7 +7,6 @@ BF maximhq/bifrost.
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire.golden import ANTHROPIC, GEMINI, OPENAI, usage_spec
 
 from tollway.catalogue.offers import UsageSpec
 from tollway.catalogue.prices import PriceList, PriceTier
@@ -17,6 +16,7 @@ from tollway.metering.extract import COUNT_MAX, UnusableUsage, extract
 from tollway.metering.rating import rate
 from tollway.metering.usage import Usage, UsageSource
 from tollway.money.amount import parse_per_million
+from wire.golden import ANTHROPIC, GEMINI, OPENAI, usage_spec
 
 
 def prices(**per_million: str) -> PriceList:
@@ -85,7 +85,9 @@ def test_pain_3_anthropic_cache_writes_are_not_charged_twice() -> None:
     }
     assert used(ANTHROPIC, document) == {"input": 3, "cache_write_5m": 12_304, "output": 550}
     # 3 x 3 + 12,304 x 3.75 + 550 x 15 = 54,399 millionths: $0.0544, not $0.0913 (LL#9812).
-    assert cost(ANTHROPIC, document, prices(input="3", cache_read="0.3", cache_write_5m="3.75", output="15")) == 54_399_000
+    assert (
+        cost(ANTHROPIC, document, prices(input="3", cache_read="0.3", cache_write_5m="3.75", output="15")) == 54_399_000
+    )
 
 
 def test_pain_4_and_13_cached_tokens_are_not_charged_as_input() -> None:
@@ -207,7 +209,12 @@ def test_pain_12_what_is_no_count_is_not_billed(usage: JSONObject) -> None:
 
 def test_pain_14_anthropic_cache_writes_of_a_stream() -> None:
     document: JSON = {
-        "usage": {"input_tokens": 6, "cache_creation_input_tokens": 159_217, "cache_read_input_tokens": 0, "output_tokens": 2_745}
+        "usage": {
+            "input_tokens": 6,
+            "cache_creation_input_tokens": 159_217,
+            "cache_read_input_tokens": 0,
+            "output_tokens": 2_745,
+        }
     }
     # 6 x 5 + 159,217 x 6.25 + 2,745 x 25 = 1,063,761.25 millionths: $1.0638, not $1.8598 (BF#3451).
     assert cost(ANTHROPIC, document, prices(input="5", cache_write_5m="6.25", output="25")) == 1_063_761_250
@@ -219,8 +226,14 @@ def test_pain_17_cached_audio_has_its_own_count() -> None:
             "promptTokenCount": 100_000,
             "cachedContentTokenCount": 70_000,
             "candidatesTokenCount": 200,
-            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 10_000}, {"modality": "AUDIO", "tokenCount": 90_000}],
-            "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 64_000}, {"modality": "TEXT", "tokenCount": 6_000}],
+            "promptTokensDetails": [
+                {"modality": "TEXT", "tokenCount": 10_000},
+                {"modality": "AUDIO", "tokenCount": 90_000},
+            ],
+            "cacheTokensDetails": [
+                {"modality": "AUDIO", "tokenCount": 64_000},
+                {"modality": "TEXT", "tokenCount": 6_000},
+            ],
         }
     }
     # Audio: 90,000, of which 64,000 cached. Text: 10,000, of which 6,000 cached.
@@ -236,7 +249,17 @@ def test_pain_42_explicit_zeros_are_believed_and_absence_is_not_zero() -> None:
     zero = counted(OPENAI, {"usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}})
     assert (zero.input_tokens, zero.output_tokens, zero.source) == (0, 0, UsageSource.PROVIDER)
     assert dict(zero.counts) == {"input": 0, "output": 0}
-    absent: tuple[JSON, ...] = ({}, {"usage": None}, {"usage": {}}, {"usage": {"total_tokens": 7}}, {"usage": "?"}, [], None, 3, "usage")
+    absent: tuple[JSON, ...] = (
+        {},
+        {"usage": None},
+        {"usage": {}},
+        {"usage": {"total_tokens": 7}},
+        {"usage": "?"},
+        [],
+        None,
+        3,
+        "usage",
+    )
     for document in absent:
         assert extract(OPENAI, document) is None
 
@@ -278,9 +301,19 @@ def test_a_total_and_its_own_number_are_compared() -> None:
         },
         [("cache_read", "input")],
     )
-    good: JSON = {"prompt_tokens": 100, "prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 36, "completion_tokens": 7}
+    good: JSON = {
+        "prompt_tokens": 100,
+        "prompt_cache_hit_tokens": 64,
+        "prompt_cache_miss_tokens": 36,
+        "completion_tokens": 7,
+    }
     assert counted(spec, {"usage": good}).warnings == ()
-    bad: JSON = {"prompt_tokens": 100, "prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 40, "completion_tokens": 7}
+    bad: JSON = {
+        "prompt_tokens": 100,
+        "prompt_cache_hit_tokens": 64,
+        "prompt_cache_miss_tokens": 40,
+        "completion_tokens": 7,
+    }
     usage = counted(spec, {"usage": bad})
     assert usage.counts[Unit("input")] == 36
     assert usage.warnings == ("input is reported as 40, but its total leaves 36, which counts",)
@@ -298,21 +331,31 @@ def test_half_a_report_is_unusable() -> None:
 
 
 def test_tool_calls_are_counted_beside_tokens() -> None:
-    usage: JSON = {"input_tokens": 1, "output_tokens": 2, "server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 0}}
+    usage: JSON = {
+        "input_tokens": 1,
+        "output_tokens": 2,
+        "server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 0},
+    }
     assert used(ANTHROPIC, {"usage": usage}) == {"input": 1, "output": 2, "web_search": 3}
 
 
 def test_beside_is_not_inside() -> None:
     # A provider whose reasoning tokens are not part of the completion's.
     spec = usage_spec(
-        {"input": "usage.prompt_tokens", "output": "usage.completion_tokens", "reasoning": "usage.completion_tokens_details.reasoning_tokens"}
+        {
+            "input": "usage.prompt_tokens",
+            "output": "usage.completion_tokens",
+            "reasoning": "usage.completion_tokens_details.reasoning_tokens",
+        }
     )
     usage: JSON = {"prompt_tokens": 5, "completion_tokens": 10, "completion_tokens_details": {"reasoning_tokens": 30}}
     assert used(spec, {"usage": usage}) == {"input": 5, "output": 10, "reasoning": 30}
 
 
 def test_a_circular_spec_is_refused() -> None:
-    circle = usage_spec({"input": "a", "cache_read": "b", "output": "c"}, [("cache_read", "input"), ("input", "cache_read")])
+    circle = usage_spec(
+        {"input": "a", "cache_read": "b", "output": "c"}, [("cache_read", "input"), ("input", "cache_read")]
+    )
     with pytest.raises(ValueError, match="inside itself"):
         extract(circle, {"a": 1, "b": 1, "c": 1})
 
@@ -328,10 +371,13 @@ def test_specs_that_live_at_the_same_address_are_not_confused() -> None:
 _NUMBER = st.one_of(st.none(), st.integers(min_value=0, max_value=200))
 
 
-@given(prompt=st.integers(0, 300), cached=_NUMBER, written=_NUMBER, audio=_NUMBER, answer=st.integers(0, 300), thought=_NUMBER)
+@given(
+    prompt=st.integers(0, 300), parts=st.tuples(_NUMBER, _NUMBER, _NUMBER), answer=st.integers(0, 300), thought=_NUMBER
+)
 def test_openai_counts_are_disjoint_and_add_up(
-    prompt: int, cached: int | None, written: int | None, audio: int | None, answer: int, thought: int | None
+    prompt: int, parts: tuple[int | None, int | None, int | None], answer: int, thought: int | None
 ) -> None:
+    cached, written, audio = parts
     details: JSON = {"cached_tokens": cached, "cache_write_tokens": written, "audio_tokens": audio}
     document: JSON = {
         "usage": {
@@ -350,14 +396,22 @@ def test_openai_counts_are_disjoint_and_add_up(
         assert (usage.cached_tokens, usage.reasoning_tokens) == (cached or 0, thought or 0)
 
 
-@given(text=st.integers(0, 100), audio=st.integers(0, 100), cached_text=st.integers(0, 120), cached_audio=st.integers(0, 120))
+@given(
+    text=st.integers(0, 100),
+    audio=st.integers(0, 100),
+    cached_text=st.integers(0, 120),
+    cached_audio=st.integers(0, 120),
+)
 def test_gemini_counts_are_disjoint_and_add_up_through_two_levels(
     text: int, audio: int, cached_text: int, cached_audio: int
 ) -> None:
     document: JSON = {
         "usageMetadata": {
             "promptTokenCount": text + audio,
-            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": text}, {"modality": "AUDIO", "tokenCount": audio}],
+            "promptTokensDetails": [
+                {"modality": "TEXT", "tokenCount": text},
+                {"modality": "AUDIO", "tokenCount": audio},
+            ],
             "cachedContentTokenCount": cached_text + cached_audio,
             "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": cached_audio}],
             "candidatesTokenCount": 1,
@@ -381,7 +435,13 @@ _JSON: st.SearchStrategy[JSON] = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.floats(allow_nan=False), st.text(max_size=3)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
-        st.dictionaries(st.sampled_from(["usage", "prompt_tokens", "completion_tokens", "prompt_tokens_details", "cached_tokens", "modality"]), inner, max_size=5),
+        st.dictionaries(
+            st.sampled_from(
+                ["usage", "prompt_tokens", "completion_tokens", "prompt_tokens_details", "cached_tokens", "modality"]
+            ),
+            inner,
+            max_size=5,
+        ),
     ),
     max_leaves=12,
 )

@@ -64,7 +64,9 @@ _END = st.sampled_from([b"\n", b"\r\n", b"\r"])
     mark=st.booleans(),
     places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12),
 )
-@example(lines=[(b"data: a", b"\r"), (b"", b"\r"), (b"data: b", b"\r\n"), (b"", b"\r\n")], mark=False, places=[8, 9, 10, 20])
+@example(
+    lines=[(b"data: a", b"\r"), (b"", b"\r"), (b"data: b", b"\r\n"), (b"", b"\r\n")], mark=False, places=[8, 9, 10, 20]
+)
 def test_cut_anywhere_the_events_are_the_same(lines: list[tuple[bytes, bytes]], mark: bool, places: list[int]) -> None:
     wire = (b"\xef\xbb\xbf" if mark else b"") + b"".join(line + end for line, end in lines)
     assert read(*cut(wire, places)) == read(wire)
@@ -76,7 +78,9 @@ def test_cut_anywhere_the_events_are_the_same(lines: list[tuple[bytes, bytes]], 
     places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12),
 )
 def test_what_is_written_is_read(events: list[tuple[bytes, str]], end: bytes, places: list[int]) -> None:
-    wire = b"".join((b"event: " + name.encode() + end if name else b"") + b"data: " + data + end + end for data, name in events)
+    wire = b"".join(
+        (b"event: " + name.encode() + end if name else b"") + b"data: " + data + end + end for data, name in events
+    )
     reader = EventReader()
     seen = [event for piece in cut(wire, places) for event in reader.feed(piece)]
     # Every event is there as soon as its blank line is: nothing waits for the byte after it.

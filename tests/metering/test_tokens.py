@@ -4,7 +4,7 @@ import random
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollway.metering import tokens
@@ -49,11 +49,13 @@ def test_hard_bound():
     assert upper_bound_bytes(5, 2) == 5 + 16
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400), st.sampled_from(["o200k", "cl100k"]))
 def test_no_text_has_more_tokens_than_bytes(text, tokenizer):
     assert count(text, tokenizer)[0] <= utf8_length(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=60), max_size=8), st.sampled_from(["o200k", "cl100k"]))
 def test_texts_are_counted_one_by_one(texts, tokenizer):
     whole = sum(count(text, tokenizer)[0] for text in texts)

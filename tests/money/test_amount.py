@@ -35,7 +35,7 @@ def test_parse_usd(text: str, nano: int) -> None:
     assert parse_usd(text) == nano
 
 
-@pytest.mark.parametrize("text", ["", "abc", "nan", "inf", "0.0000000001", "1e30", "1,5"])
+@pytest.mark.parametrize("text", ["", "abc", "nan", "inf", "0.0000000001", "1e30", "1e999999", "1e-999999", "1,5"])
 def test_parse_usd_refuses(text: str) -> None:
     with pytest.raises(NotAnAmount):
         parse_usd(text)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollway.errors import (
@@ -86,6 +86,7 @@ def test_waits(attempt, after, jitter, seconds):
     assert backoff_s(attempt, after, jitter) == seconds
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50), st.floats(0, 1e6), st.floats(0, 1, exclude_max=True))
 def test_a_wait_is_never_shorter_than_asked_nor_long(attempt, after, jitter):
     wait = backoff_s(attempt, after, jitter)

@@ -82,10 +82,12 @@ def test_a_full_disk_fails_closed_and_comes_back(tmp_path) -> None:
                 await world.ledger.post(credit("topup", world.ws, 5, external_ref="late"))
             disk.empty()
             await until_available(world)
-            # Acknowledged settles are there once; the hold that was on disk is still open and settles now.
+            # Acknowledged settles are there once; the hold whose settle failed was released, and settles late.
             assert world.balance.posted_nano == 1_000_000 - done
-            assert world.balance.held_nano == 500
+            assert world.balance.held_nano == 0
+            assert world.ledger.gauges().leaked_holds == 1
             assert await world.settle("kept", 400) == Settled(400)
+            assert await world.settle("kept", 400) == Settled(400, 0, is_replay=True)
             # The request whose hold never reached the disk has none: it is not charged now either.
             with pytest.raises(LedgerUnavailable):
                 await world.settle(f"fill{done}", 1)
@@ -119,9 +121,49 @@ def test_decisions_that_stood_on_a_failed_write_fail_with_it(tmp_path) -> None:
                 await settling
             disk.empty()
             await until_available(world)
-            assert (world.balance.posted_nano, world.balance.held_nano) == (100, 100)
+            assert (world.balance.posted_nano, world.balance.held_nano) == (100, 0)
             assert await world.settle("a", 1) == Settled(1)
             assert world.available == 99
+
+
+    asyncio.run(scenario())
+
+
+def test_a_request_that_runs_through_a_failure_settles_as_if_nothing_was(tmp_path) -> None:
+    async def scenario() -> None:
+        disk = Disk()
+        async with opened(tmp_path, connect=disk) as world:
+            await world.fund(1_000_000)
+            await world.hold("long", 500)
+            await world.ledger.execute()
+            await fill_until_down(world, disk)
+            disk.empty()
+            await until_available(world)
+            assert world.balance.held_nano == 500
+            assert await world.settle("long", 400) == Settled(400)
+            assert world.balance.held_nano == 0
+
+
+    asyncio.run(scenario())
+
+
+def test_an_entry_that_raises_does_not_stop_the_writer(tmp_path) -> None:
+    """A thread that died would leave every request waiting for ever."""
+
+    async def scenario() -> None:
+        from tollway.store.entries import Statements
+
+        class Mine(Statements):
+            def write(self, batch) -> None:
+                raise AttributeError("a bug")
+
+        async with opened(tmp_path) as world:
+            await world.fund(100)
+            await world.hold("a", 50)
+            with pytest.raises(Broken, match="a bug"):
+                await world.store._writer.push_now(Mine())
+            await until_available(world)
+            assert await world.settle("a", 50) == Settled(50)
 
     asyncio.run(scenario())
 

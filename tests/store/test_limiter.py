@@ -160,7 +160,7 @@ def test_restore_at_start():
 # -- properties -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.integers(0, 5),
     st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 90)), max_size=80),
@@ -221,7 +221,7 @@ class Days(RuleBasedStateMachine):
 
 
 TestDays = Days.TestCase
-TestDays.settings = settings(max_examples=100, stateful_step_count=40)
+TestDays.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 def test_a_request_costs_little():

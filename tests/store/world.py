@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,18 @@ class FakeClock:
 
     def monotonic(self) -> float:
         return self.time
+
+
+class SystemClock:
+    @property
+    def time(self) -> float:
+        return time.time()
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
 
 class CountingIds:

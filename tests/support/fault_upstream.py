@@ -22,7 +22,8 @@ Options, anywhere in the request's text as `((chunks=30 output=7))`, in the head
 (seconds; 429 says 1 by itself).
 
 GET /__journal lists every request with what became of it; `client_closed_early` is true when the caller went before the
-answer was complete, which is what "the upstream was cancelled" means. POST /__reset forgets all. GET /health answers 200.
+answer was complete, which is what "the upstream was cancelled" means. POST /__usage says what `usage-told` reports, until
+told otherwise. POST /__reset forgets all. GET /health answers 200.
 """
 
 import argparse
@@ -40,7 +41,7 @@ from support.fault_wire import SETTLE_S, ClientGoneError, Connection, Entry, Wir
 
 USAGE_BEHAVIOURS = frozenset(
     "no-usage usage-cached usage-cache-write usage-reasoning usage-audio usage-search usage-zero usage-snapshots "
-    "negative-usage cached-gt-prompt reasoning-gt-output huge-usage text-usage".split()
+    "negative-usage cached-gt-prompt reasoning-gt-output huge-usage text-usage usage-told".split()
 )
 WIRE_BEHAVIOURS = frozenset(
     "ok coalesced crlf comments malformed html empty error-200 error-frame-mid reset-0 reset-headers reset-mid "
@@ -83,6 +84,7 @@ class FaultUpstream:
     def __init__(self) -> None:
         self.journal: deque[Entry] = deque(maxlen=_JOURNAL_MAX)
         self.program: deque[str] = deque()
+        self.told: dict[str, Any] | None = None
         self._connections = self._requests = 0
 
     def next_connection(self) -> int:
@@ -127,9 +129,12 @@ class FaultUpstream:
             except ValueError as unknown:
                 return await _error(wire, "openai", 400, str(unknown))
             self.program.extend(told)
+        elif path == "/__usage":
+            self.told = json.loads(body)
         elif path == "/__reset":
             self.journal.clear()
             self.program.clear()
+            self.told = None
         elif path.startswith("/v1/models"):
             models = ["ok", *(f"fault-{name}" for name in sorted(WIRE_BEHAVIOURS | USAGE_BEHAVIOURS))]
             answer = {"object": "list", "data": [{"id": one, "object": "model", "owned_by": "fault"} for one in models]}
@@ -153,7 +158,7 @@ class FaultUpstream:
             return True
         entry.behaviour = plan.behaviour + (f"-{plan.number}" if plan.number else "")
         wants_usage = bool(((entry.body or {}).get("stream_options") or {}).get("include_usage"))
-        call = Call(entry.dialect, entry.model, plan.behaviour, entry.stream, wants_usage, plan.options)
+        call = Call(entry.dialect, entry.model, plan.behaviour, entry.stream, wants_usage, plan.options, self.told)
         await wire.pause(plan.options.get("delay_ms", 0) / 1000)
         return await play(wire, plan, call)
 

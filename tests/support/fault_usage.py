@@ -22,6 +22,7 @@ and 567 and may be told (`input=`, `output=`), the others are fixed.
     text-usage           "1234" / "567"                     the same                              the same
     usage-snapshots      in / growing to out on every       message_delta twice: out // 2,        growing to out on every chunk
                            chunk                              then out                              (as every Gemini stream)
+    usage-told           the document that the test has told by POST /__usage, as it is
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +38,7 @@ DIALECTS = ("openai", "anthropic", "gemini")
 
 @dataclass(frozen=True)
 class Call:
-    """One request as far as the answer depends on it. options: `input`, `output`, `chunks` as told."""
+    """One request as far as the answer depends on it. options: `input`, `output`, `chunks` as told. told: by /__usage."""
 
     dialect: str
     model: str
@@ -45,6 +46,7 @@ class Call:
     is_stream: bool
     wants_usage_chunk: bool = True
     options: Mapping[str, int] = field(default_factory=dict)
+    told: Doc | None = None
 
     @property
     def input(self) -> int:
@@ -61,6 +63,8 @@ class Call:
 
 def usage_of(call: Call) -> Doc | None:
     """The usage document of the table above, complete, in the dialect's own shape."""
+    if call.behaviour == "usage-told":
+        return call.told
     return _USAGE[call.dialect](call)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from support import upstreams
+from support.gateway import Gateway
 from support.upstreams import FaultUpstream, Upstream
 
 
@@ -41,3 +42,10 @@ def faulty(fault_server: FaultUpstream) -> FaultUpstream:
     """The upstream that fails on demand, its journal and program empty."""
     fault_server.reset()
     return fault_server
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with no provider key: the `simulated/*` models only."""
+    with Gateway(tmp_path_factory.mktemp("gateway")) as running:
+        yield running

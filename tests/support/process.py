@@ -18,6 +18,7 @@ READY_S = 60.0
 """Patience with a server's start: seconds in practice, more on a machine that runs other things too."""
 _POLL_S = 0.02
 _TAIL_LINES = 40
+_KEPT_BYTES = 1 << 20
 
 # The environment may name a proxy for the internet; it has no business on loopback.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -142,16 +143,17 @@ class Process:
         """None while it runs; minus the signal's number if one ended it."""
         return self._child.poll()
 
-    def log(self) -> str:
-        """All it has written so far."""
+    def log(self, limit: int | None = None) -> str:
+        """What it has written so far, or the last `limit` bytes of it; once stopped, the last mebibyte."""
         if self._log.closed:
             return self._kept
         size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+        start = 0 if limit is None else max(0, size - limit)
+        return os.pread(self._log.fileno(), size - start, start).decode(errors="replace")
 
     def tail(self, lines: int = _TAIL_LINES) -> str:
         """The end of the log, with a headline."""
-        return "\n".join([f"--- end of the log of {self.name} ---", *self.log().splitlines()[-lines:]])
+        return "\n".join([f"--- end of the log of {self.name} ---", *self.log(_KEPT_BYTES).splitlines()[-lines:]])
 
     def wait_ready(self, url: str, timeout: float = READY_S) -> None:
         """See `wait_http`; on failure the process is stopped."""
@@ -179,7 +181,7 @@ class Process:
         # Also when the leader has ended: its children may still hold a port.
         self._to_group(signal.SIGKILL)
         code = self._child.wait()
-        self._kept = self.log()
+        self._kept = self.log(_KEPT_BYTES)
         self._log.close()
         return code
 

@@ -175,8 +175,12 @@ class FaultUpstream(Upstream):
         status, body = http_post(f"{self.url}/__program", json.dumps(behaviours).encode())
         assert status == 200, body.decode()
 
+    def tell_usage(self, usage: dict[str, Any]) -> None:
+        """What the behaviour `usage-told` reports from now on, in the shape of whatever dialect is spoken."""
+        http_post(f"{self.url}/__usage", json.dumps(usage).encode())
+
     def reset(self) -> None:
-        """Forget the journal and the program."""
+        """Forget the journal, the program and the usage that was told."""
         http_post(f"{self.url}/__reset")
 
 

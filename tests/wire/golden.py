@@ -81,4 +81,4 @@ def offer(upstream_id: str, *, max_output_tokens: int = 0, wire: WireSpec | None
     """An offer of a provider with a key, for a model that the provider calls `upstream_id`."""
     wire = wire or WireSpec("test", "https://upstream.test/v1", auth="header", auth_name="x-api-key")
     provider = Provider(ProviderId("acme"), "Acme", wire, is_usable=True, key="key-of-ours")
-    return Offer(f"acme/{upstream_id}", "any", provider, upstream_id, max_output_tokens=max_output_tokens)  # type: ignore[arg-type]
+    return Offer(f"acme/{upstream_id}", "any", provider, upstream_id, max_output_tokens=max_output_tokens)

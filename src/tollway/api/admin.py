@@ -205,10 +205,8 @@ class Admin:
         self, operator: Operator, workspace_id: str, asked: Annotated[Credit, body_of(Credit)]
     ) -> Response:
         """Put money into a wallet: a top-up that arrived, a grant, a refund of a charge, or an adjustment."""
-        store = self._rooms.store
-        if store.wallets.balance(workspace_id).posted_nano + asked.usd > NANO_MAX:
-            raise InvalidField("`usd`: the wallet would hold more than the ledger can count", param="usd")
-        moved = await store.wallets.credit(
+        self._check_room(workspace_id, asked.usd)
+        moved = await self._rooms.store.wallets.credit(
             workspace_id, asked.usd, kind=asked.kind, reason=asked.reason, external_ref=asked.external_ref or ""
         )
         _log.info(
@@ -218,6 +216,7 @@ class Admin:
 
     async def move(self, operator: Operator, asked: Annotated[Movement, body_of(Movement)]) -> Response:
         """Move money between two wallets of one organization."""
+        self._check_room(asked.target, asked.usd)
         moved = await self._rooms.store.wallets.transfer(
             asked.source, asked.target, asked.usd, reason=asked.reason, external_ref=asked.external_ref or ""
         )
@@ -225,6 +224,11 @@ class Admin:
             "operator %s: %s USD from %s to %s: %s", operator, usd(asked.usd), asked.source, asked.target, asked.reason
         )
         return self._moved(moved, "transfer", asked.usd, asked.source, asked.target)
+
+    def _check_room(self, workspace_id: str, amount_nano: int) -> None:
+        """Refuse what the ledger cannot count: its writer would stop over it. Raises InvalidField, NotFound."""
+        if self._rooms.store.wallets.balance(workspace_id).posted_nano + amount_nano > NANO_MAX:
+            raise InvalidField("`usd`: the wallet would hold more than the ledger can count", param="usd")
 
     def _moved(self, moved: Moved, kind: str, amount_nano: int, *workspace_ids: str) -> Response:
         wallets = [self._wallet(workspace_id) for workspace_id in workspace_ids]

@@ -7,6 +7,7 @@ that the caller has gone.
 import asyncio
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 from tollway.api.asgi import CallerLeft, Receive, Scope, Send, answer, read_body
@@ -21,6 +22,7 @@ from tollway.ports import Clock, Ids, Limiter, Telemetry, Window
 
 KEEP_ALIVE_S = 10.0
 WATCH_AFTER_S = 0.02
+"""A caller is watched from one to two of these into the request."""
 REPLAY_BYTES_MAX = 2 * 1024 * 1024
 """A longer stream is not kept for replay: asking again with its key gives 409, never a second charge."""
 _STREAM_HEADERS: Headers = [
@@ -80,6 +82,7 @@ class ChatEndpoint:
         self._telemetry = telemetry
         self._bytes_max = bytes_max
         self._is_draining = is_draining
+        self._watches = _Watches()
         self.streams = OpenStreams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,8 +106,7 @@ class ChatEndpoint:
             body = await read_body(receive, self._bytes_max)
             chat = read_chat(body, self._bytes_max)
             passage = self._road.enter(chat, caller, request_id, started)
-            stored = await self._idempotent(caller, idempotency_key, body, send, reply_headers)
-            if stored:
+            if idempotency_key is not None and await self._replayed(caller, idempotency_key, body, send, reply_headers):
                 return
         except CallerLeft:
             return
@@ -116,6 +118,7 @@ class ChatEndpoint:
             return
         line = Line(passage)
         watch = _Watch(receive, line)
+        self._watches.add(watch)
         keep = _Keep(self._replies, caller.key.workspace_id, idempotency_key)
         sink = StreamSink(send, reply_headers, self.streams, keep)
         try:
@@ -131,6 +134,9 @@ class ChatEndpoint:
             keep.forget()
         except TollwayError as error:
             keep.forget()
+            if len(reply_headers) == 1:
+                # Refused by the window itself; its headers are owed all the same.
+                reply_headers += window_headers(self._limiter.window(caller.key, passage.created))
             if not passage.held_nano and not passage.attempts:
                 self._telemetry.refused(error.code, error.status, request_id)
             if not sink.has_started:
@@ -142,14 +148,10 @@ class ChatEndpoint:
             raise
         finally:
             sink.close()
-            watch.stop()
+            self._watches.end(watch)
 
-    async def _idempotent(
-        self, caller: Caller, key: bytes | None, body: bytes, send: Send, headers: Headers
-    ) -> bool:
+    async def _replayed(self, caller: Caller, key: bytes, body: bytes, send: Send, headers: Headers) -> bool:
         """Answer from the stored replies (money.md R10); False when the request is new."""
-        if key is None:
-            return False
         digest = hashlib.sha256(body).digest()
         begun = self._replies.begin(caller.key.workspace_id, key.decode("latin-1"), digest, self._clock.now())
         match begun.state:
@@ -258,37 +260,73 @@ class OpenStreams:
                     await sink.keep_alive()
 
 
-def window_headers(window: Window) -> Headers:
+def window_headers(window: Window) -> tuple[tuple[bytes, bytes], ...]:
     """`X-RateLimit-*` of a window; -1 means no limit."""
-    return [
-        (b"x-ratelimit-limit", b"%d" % window.limit),
-        (b"x-ratelimit-remaining", b"%d" % window.remaining),
-        (b"x-ratelimit-reset", b"%d" % window.reset),
-    ]
+    return _window_headers(window.limit, window.remaining, window.reset)
+
+
+@lru_cache(maxsize=1024)
+def _window_headers(limit: int, remaining: int, reset: int) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"x-ratelimit-limit", b"%d" % limit),
+        (b"x-ratelimit-remaining", b"%d" % remaining),
+        (b"x-ratelimit-reset", b"%d" % reset),
+    )
 
 
 class _Watch:
-    """Notices that the caller has hung up. Begins some milliseconds late: most answers of a busy gateway need no watching
-    before, and what is cheapest is the task that was never made."""
+    """Notices that one caller has hung up, once it has begun."""
 
-    __slots__ = ("_line", "_receive", "_task", "_timer")
+    __slots__ = ("_line", "_receive", "_task")
 
     def __init__(self, receive: Receive, line: Line) -> None:
         self._receive = receive
         self._line = line
         self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
 
     def stop(self) -> None:
         """The answer is over."""
-        self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Listen for the end of the connection, beside the road."""
         self._task = asyncio.ensure_future(self._watch())
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._line.hang_up()
+
+
+class _Watches:
+    """Every request that is open. Watching begins some milliseconds late, by one timer for all: most answers of a busy
+    gateway need none before, and the cheapest task is the one that was never made."""
+
+    __slots__ = ("_is_ticking", "_new", "_waiting")
+
+    def __init__(self) -> None:
+        self._new = set[_Watch]()
+        self._waiting = set[_Watch]()
+        self._is_ticking = False
+
+    def add(self, watch: _Watch) -> None:
+        """A request began."""
+        self._new.add(watch)
+        if not self._is_ticking:
+            self._is_ticking = True
+            asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._tick)
+
+    def end(self, watch: _Watch) -> None:
+        """Its answer is over."""
+        self._new.discard(watch)
+        self._waiting.discard(watch)
+        watch.stop()
+
+    def _tick(self) -> None:
+        for watch in self._waiting:
+            watch.begin()
+        self._waiting, self._new = self._new, set[_Watch]()
+        self._is_ticking = bool(self._waiting)
+        if self._is_ticking:
+            asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._tick)

@@ -5,6 +5,7 @@ so that money is written digit by digit and never passes through a binary fracti
 """
 
 import hmac
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
@@ -28,6 +29,7 @@ Shape = TypeVar("Shape", bound=BaseModel)
 Row = TypeVar("Row")
 
 PAGE_MAX = 100
+PLAIN = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
 _JSON = "application/json"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -138,6 +140,8 @@ def invalid(problems: Sequence[Mapping[str, Any]], *, body: bool) -> TollwayErro
 def _exact(value: object) -> NanoUSD:
     if not isinstance(value, str):
         raise ValueError('write money as text, such as "12.50"; a JSON number would lose digits')  # noqa: TRY004
+    if not PLAIN.fullmatch(value):
+        raise ValueError(f"{value[:40]!r} is not a plain decimal such as 12.50")
     try:
         return parse_usd(value)
     except NotAnAmount as error:

@@ -23,7 +23,7 @@ from tollway.request import ChatRequest
 
 Tokens = Annotated[int, Field(ge=0, le=10**12)]
 Requests = Annotated[int, Field(ge=1, le=10**9, description="How many equal requests.")]
-Price = Annotated[str, Field(max_length=40, examples=["0.20"])]
+Price = Annotated[str, Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$", examples=["0.20"])]
 Shape = TypeVar("Shape", bound=BaseModel)
 _PER_CALL = frozenset({"request"})
 
@@ -224,7 +224,5 @@ def _price_list(asked: OwnPrices) -> PriceList:
             price = parse_pico(text) if name in _PER_CALL else parse_per_million(text)
         except NotAnAmount as error:
             raise InvalidField(f"`prices.{name}`: {error}", param=f"prices.{name}") from None
-        if price < 0:
-            raise InvalidField(f"`prices.{name}` cannot be negative", param=f"prices.{name}")
         prices[BY_NAME[name].unit] = price
     return PriceList("your prices", 0, prices)

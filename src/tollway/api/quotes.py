@@ -130,8 +130,7 @@ class Quotes:
             usable = [row for row in rows if obstacle(row.offer, now) is None and row.quote is not None]
             if rows and (usable or not wanted.available):
                 best.append((model, (usable or rows)[0]))
-        order = {id(row): at for at, row in enumerate(by_cost(row for _, row in best))}
-        best.sort(key=lambda one: order[id(one[1])])
+        best.sort(key=lambda one: (one[1].quote is None, 0 if one[1].quote is None else one[1].quote.exact, one[0].id))
         shown = best[: wanted.limit]
         told = [self._entry(question, model, row.offer, row.quote, row.reason) for model, row in shown]
         return QuoteList(told, has_more=len(best) > len(shown))

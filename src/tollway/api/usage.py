@@ -24,6 +24,7 @@ DAYS_DEFAULT = 30
 BUCKETS: tuple[str, ...] = ("hour", "day", "month")
 GROUPS: tuple[str, ...] = ("key", "model", "provider", "user")
 _DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBERS = (
     "requests",
@@ -153,7 +154,7 @@ class RecentReply(msgspec.Struct):
 
 
 REPLIES: tuple[type[msgspec.Struct], ...] = (UsageReply, DailyReply, RecentReply)
-Day = Annotated[date | None, Field(description="UTC day, YYYY-MM-DD, included.")]
+Day = Annotated[date | None, Field(description="UTC day, YYYY-MM-DD, included.", ge=_EPOCH)]
 
 
 class PeriodQuery(Asked):
@@ -177,7 +178,9 @@ class RecentQuery(Asked):
     """A page of requests."""
 
     limit: Annotated[int, Field(ge=1, le=1_000)] = 50
-    after: Annotated[str | None, Field(description="`next_cursor` of the page before.")] = None
+    after: Annotated[
+        str | None, Field(description="`next_cursor` of the page before.", pattern=r"^[0-9]{1,18}-[0-9]{1,18}$")
+    ] = None
     key: Annotated[str | None, Field(description="Only of the key with this id.", max_length=100)] = None
 
 
@@ -261,7 +264,7 @@ def _wanted(request: Request) -> str:
 
 
 def _day_ms(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * _DAY_MS
+    return (day - _EPOCH).days * _DAY_MS
 
 
 def _day(unix_s: int) -> str:

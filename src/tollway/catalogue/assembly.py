@@ -16,7 +16,7 @@ from tollway.catalogue.units import OUTPUT
 
 @dataclass(slots=True)
 class _Draft:
-    """A model being put together."""
+    """A model in the making."""
 
     id: str
     items: list[Item] = field(default_factory=list[Item])
@@ -163,9 +163,11 @@ def _names(
             _name_releases(names, model, item)
     for model, item in listed:
         if item.is_first_party:
-            for stem in item.stems:
-                for name in (stem, f"{item.offer.provider.id}/{stem}"):
-                    stems.setdefault(name, names.get(name, model))
+            provider = item.offer.provider.id
+            for name in (name for stem in item.stems for name in (stem, f"{provider}/{stem}")):
+                named = names.get(name, model)
+                if named.offers[0].provider.id == provider:
+                    stems.setdefault(name, named)
         elif item.has_bare:
             names.setdefault(item.own.partition("/")[2], model)
     return names, stems

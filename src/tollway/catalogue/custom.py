@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from tollway.catalogue.offers import OnDisconnect, Provider, ProviderId, UsageSpec, WireSpec
 from tollway.catalogue.pricerows import PriceRow, TierPriceRow
@@ -44,8 +45,8 @@ class CustomProvider:
     url: base URL; may be empty for one of ours. key: the credential, "" for none; never printed.
     dialect: `openai`, `anthropic` or `gemini`; "" means ours, or `openai` for a new one.
     per_million, per_thousand: prices of every model that has none of its own; none at all = not routable on wallet
-    money. drop, rename: as in a provider's data file. region: shown to customers. file, line, key_path: where it is
-    configured, for messages.
+    money. drop, rename: as in a provider's data file. on_disconnect: "" means ours, or `estimate` for a new one.
+    region: shown to customers. file, line, key_path: where it is configured, for messages.
     """
 
     id: str
@@ -59,7 +60,7 @@ class CustomProvider:
     headers: Mapping[str, str] = field(default_factory=lambda: _NONE)
     drop: frozenset[str] = frozenset()
     rename: Mapping[str, str] = field(default_factory=lambda: _NONE)
-    on_disconnect: OnDisconnect = "estimate"
+    on_disconnect: OnDisconnect | Literal[""] = ""
     stream_usage: bool = True
     region: str = ""
     file: str = "tollway.toml"
@@ -128,7 +129,7 @@ def _wire(custom: CustomProvider, base: WireSpec, url: str, *, is_ours: bool, ha
         default=base.default if is_ours else MappingProxyType({}),
         clamp=base.clamp if is_ours else MappingProxyType({}),
         usage=base.usage if base.usage.paths else UsageSpec(()),
-        on_disconnect=base.on_disconnect if is_ours else custom.on_disconnect,
+        on_disconnect=custom.on_disconnect or (base.on_disconnect if is_ours else "estimate"),
         stream_usage=base.stream_usage if is_ours else custom.stream_usage,
     )
 

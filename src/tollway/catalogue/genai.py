@@ -75,7 +75,7 @@ that has such a price has none here.
 """
 
 
-class Unrepresentable(ValueError):  # noqa: N818 - what it is, not that it failed
+class Unrepresentable(ValueError):
     """A price that our units or price lists cannot say exactly."""
 
 

@@ -33,6 +33,12 @@ def snapshot_path(data: Path | None) -> Path:
     return own if own is not None and own.exists() else PACKAGED_SNAPSHOT
 
 
+def corrections_path(data: Path | None) -> Path | None:
+    """The operator's corrections, `<data folder>/prices/corrections.yml`, None where there are none."""
+    own = None if data is None else data / "prices" / "corrections.yml"
+    return own if own is not None and own.exists() else None
+
+
 def load_catalogue(
     *,
     environment: Mapping[str, str],

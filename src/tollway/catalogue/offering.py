@@ -16,6 +16,7 @@ from tollway.catalogue.yamlfile import YamlFile
 from tollway.errors import ConfigurationError
 
 NO_FACT = Fact("")
+_NOTHING = OfferRow("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +81,21 @@ def _item(
     provider, models = wiring.provider, wiring.models
     own = f"{provider.id}/{key}"
     rows = () if entry is None or entry.quarantine else entry.lists
+    page = entry.source if entry else ""
     row = None
     if indexed is not None:
         index, row = indexed
-        rows = _overlaid(rows, row, _complain(wiring, "offers", index), provider.source)
+        rows, page = _overlaid(rows, page, row, _complain(wiring, "offers", index), provider.source)
     correction = corrections.get(own)
     if correction is not None:
-        rows = _overlaid(
-            rows, correction.row, _at(correction.file, "offers", correction.index), correction.file.path.name
-        )
+        file = correction.file
+        rows, page = _overlaid(rows, page, correction.row, _at(file, "offers", correction.index), file.path.name)
         row = _over(row, correction.row, key)
     if extras:
         rows = tuple(_with_extras(each, extras) for each in rows)
     fact = facts.get(own, NO_FACT)
-    given = row or OfferRow("")
+    given = row or _NOTHING
+    is_first_party = models is not None and models.first_party
     return Item(
         own=own,
         offer=Offer(
@@ -101,7 +103,7 @@ def _item(
             model=ModelId(own),
             provider=provider,
             upstream_id=given.upstream_id or _upstream_id(key, models),
-            prices=price_lists(own, rows, entry.source if entry else ""),
+            prices=price_lists(own, rows, page),
             context_tokens=given.context_tokens or (entry.context if entry else 0) or fact.context,
             max_output_tokens=given.max_output_tokens or fact.output,
             tokenizer=given.tokenizer,
@@ -110,11 +112,11 @@ def _item(
         name=given.name or (entry.name if entry else "") or key,
         fact=fact,
         model=given.model,
-        same="" if given.model else _same(key, models),
-        names=tuple(name for name in entry.names if not wiring.skips(name)) if entry else (),
-        stems=tuple(stem for stem in entry.stems if not wiring.skips(stem)) if entry else (),
+        same=_same(key, models) if models is not None and models.same_as and not given.model else "",
+        names=_kept(entry.names, wiring) if entry and is_first_party else (),
+        stems=_kept(entry.stems, wiring) if entry and is_first_party else (),
         row=row,
-        is_first_party=models is not None and models.first_party,
+        is_first_party=is_first_party,
         has_bare=models is not None and models.bare,
     )
 
@@ -132,15 +134,23 @@ def _with_extras(row: ListRow, extras: Prices) -> ListRow:
     return msgspec.structs.replace(row, prices={**extras, **row.prices})
 
 
-def _overlaid(rows: tuple[ListRow, ...], given: OfferRow, complain: Complain, source: str) -> tuple[ListRow, ...]:
-    """`rows` with those of `given` over them: a row of the same start and window is replaced."""
+def _overlaid(
+    rows: tuple[ListRow, ...], page: str, given: OfferRow, complain: Complain, source: str
+) -> tuple[tuple[ListRow, ...], str]:
+    """`rows`, read from `page`, with those of `given` over them, and the page that is still to be named.
+
+    A row of the same start and window is replaced. Each says for itself where it was read then.
+    """
     if not given.prices:
-        return rows
-    merged = {(row.start, row.window): row for row in rows}
+        return rows, page
+    merged = {
+        (row.start, row.window): msgspec.structs.replace(row, source=f"{page} ({row.source})" if page else row.source)
+        for row in rows
+    }
     for index, price in enumerate(given.prices):
         row = list_row(price, _deeper(complain, "prices", index), source=source)
         merged[row.start, row.window] = row
-    return tuple(sorted(merged.values(), key=lambda row: (row.start, row.window or (-1, 0))))
+    return tuple(sorted(merged.values(), key=lambda row: (row.start, row.window or (-1, 0)))), ""
 
 
 def _over(base: OfferRow | None, given: OfferRow, key: str) -> OfferRow:
@@ -157,14 +167,17 @@ def _upstream_id(key: str, models: ModelsRow | None) -> str:
     return models.upstream_ids.get(key) or models.upstream.replace("{id}", key)
 
 
-def _same(key: str, models: ModelsRow | None) -> str:
-    if models is not None:
-        for glob, target in models.same_as.items():
-            if matches(key, (glob,)):
-                # One `*` in each, and the same text stands for both.
-                before, _, after = glob.partition("*")
-                return target.replace("*", key[len(before) : len(key) - len(after) if after else None])
+def _same(key: str, models: ModelsRow) -> str:
+    for glob, target in models.same_as.items():
+        if matches(key, (glob,)):
+            # One `*` in each, and the same text stands for both.
+            before, _, after = glob.partition("*")
+            return target.replace("*", key[len(before) : len(key) - len(after) if after else None])
     return ""
+
+
+def _kept(names: tuple[str, ...], wiring: Wiring) -> tuple[str, ...]:
+    return tuple(name for name in names if not wiring.skips(name))
 
 
 def _complain(wiring: Wiring, section: str, index: int) -> Complain:

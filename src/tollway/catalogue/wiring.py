@@ -109,7 +109,7 @@ class ProviderFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     wire: WireRow
     checked: "Day | msgspec.UnsetType" = msgspec.UNSET
-    usage: dict[str, "str | list[str] | dict[str, str]"] = {}
+    usage: "dict[str, str | list[str] | dict[str, str | list[str]]]" = {}
     models: ModelsRow | None = None
     extras: list[ExtraRow] = []
     offers: list[OfferRow] = []
@@ -172,16 +172,17 @@ def read_wiring(path: Path, environment: Mapping[str, str]) -> Wiring:
     return Wiring(provider, row.models, tuple(row.extras), tuple(row.offers), file)
 
 
-def _usage(rows: Mapping[str, str | list[str] | dict[str, str]], file: YamlFile) -> UsageSpec:
+def _usage(rows: Mapping[str, str | list[str] | dict[str, str | list[str]]], file: YamlFile) -> UsageSpec:
     paths = list[tuple[Unit, tuple[str, ...]]]()
     inside = list[tuple[Unit, Unit]]()
     for name, value in rows.items():
         if name == "inside" and isinstance(value, dict):
-            for inner, outer in value.items():
-                if inner not in rows or outer not in rows:
-                    missing = outer if inner in rows else inner
-                    file.fail(["usage", "inside", inner], f"`{missing}` has no path", f"give `{missing}` a path")
-                inside.append((BY_NAME[inner].unit, BY_NAME[outer].unit))
+            for inner, holders in value.items():
+                for outer in [holders] if isinstance(holders, str) else holders:
+                    missing = next((name for name in (inner, outer) if name not in rows or name not in BY_NAME), None)
+                    if missing:
+                        file.fail(["usage", "inside", inner], f"`{missing}` has no path", f"give `{missing}` a path")
+                    inside.append((BY_NAME[inner].unit, BY_NAME[outer].unit))
         elif name not in BY_NAME or isinstance(value, dict):
             file.fail(["usage", name], "not a billable unit", f"units are: {', '.join(BY_NAME)}")
         else:

@@ -18,7 +18,7 @@ from tollway.metering.tokens import count
 from tollway.metering.usage import UsageSource
 from tollway.money.amount import format_per_million, format_pico
 from tollway.routing.nearest import nearest
-from tollway.settings import Settings, custom_providers
+from tollway.settings import Settings, custom_providers, disabled_providers
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _TOKENS = click.IntRange(0, 10**12)
@@ -124,6 +124,7 @@ def catalogue_of(settings: Settings) -> Catalogue:
         environment=settings.environment,
         snapshot=snapshot_path(Path(settings.data.folder)),
         custom=custom_providers(settings),
+        disabled=disabled_providers(settings),
     )
 
 

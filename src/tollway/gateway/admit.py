@@ -1,6 +1,6 @@
 """Stop 2, admit: who is calling, and may they? The key becomes a `Caller` with everything pinned for this request."""
 
-from dataclasses import dataclass
+import msgspec
 
 from tollway.errors import (
     ConflictingCredentials,
@@ -16,8 +16,7 @@ from tollway.workspaces.key import Key, digest, looks_like_key
 DIGESTS_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who asks, with what is pinned at admission: the margin in basis points (money.md R3)."""
 
     key: Key

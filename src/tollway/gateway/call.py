@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from tollway.errors import Refused
-from tollway.gateway.passage import Attempt, Passage
+from tollway.gateway.line import ClientGone
+from tollway.gateway.passage import Attempt, Interruption, Passage
 from tollway.gateway.relay import Relay
 from tollway.gateway.reserve import Reserve
 from tollway.gateway.whole import WholeAnswer, read_whole
-from tollway.ports import Clock, Outgoing, Telemetry, Upstream, UpstreamStream
-from tollway.providers.dialect import Dialect
+from tollway.ports import Clock, Dialect, Outgoing, Telemetry, Upstream, UpstreamStream
 from tollway.routing.failure import Failure, FailureKind, UpstreamError
 from tollway.routing.fallback import backoff_s, final_error, may_follow, may_retry
 from tollway.routing.policy import Candidate
@@ -23,6 +23,8 @@ from tollway.routing.policy import Candidate
 Answer = TypeVar("Answer")
 _Once: TypeAlias = Callable[[Passage, Dialect, Outgoing, float], Awaitable[Answer]]
 ERROR_BODY_BYTES_MAX = 64 * 1024
+CANCELLED = "cancelled"
+"""The reason of an attempt that ended because the caller hung up, or because we are told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,15 @@ class Calls:
             headers = {} if (after := stream.header("retry-after")) is None else {"retry-after": after}
             raise UpstreamError(dialect.failure(stream.status, headers, await stream.read(ERROR_BODY_BYTES_MAX)))
         source = dialect.stream(passage.candidate.offer.model, passage.id, int(passage.created))
-        relay = Relay(source, is_identity=dialect.is_identity, include_usage=passage.chat.include_usage)
-        while (data := await stream.next()) is not None:
-            if (first := relay.feed(data)) or relay.is_done:
+        chat = passage.chat
+        relay = Relay(
+            source, is_identity=dialect.is_identity, include_usage=chat.include_usage, choices=chat.choices
+        )
+        while not relay.is_over and (data := await stream.next()) is not None:
+            if (first := relay.feed(data)) or (relay.is_done and relay.has_begun):
                 return OpenAnswer(stream, relay, first)
         first = relay.end()
-        if not relay.is_done:
+        if not relay.is_done or not relay.has_begun:
             raise UpstreamError(Failure(FailureKind.MALFORMED, stream.status, "the stream ended before it began"))
         return OpenAnswer(stream, relay, first)
 
@@ -133,6 +138,10 @@ class Calls:
                 if not isinstance(answer, Failure):
                     return answer
                 failure = answer
+                if passage.is_caller_gone:
+                    # Nobody waits for another try.
+                    passage.interruption = Interruption.CLIENT_GONE
+                    raise ClientGone
                 if turn == self._policy.retries or not may_retry(failure):
                     break
                 await asyncio.sleep(backoff_s(turn, failure.retry_after_s, self._jitter()))
@@ -160,14 +169,26 @@ class Calls:
             answer = Failure(FailureKind.TIMEOUT)
         except ConnectionError:
             answer = Failure(FailureKind.CONNECTION)
-        self._write_down(passage, started, answer if isinstance(answer, Failure) else None)
+        except asyncio.CancelledError:
+            self._write_down(passage, started, None, CANCELLED)
+            raise
+        failure = answer if isinstance(answer, Failure) else None
+        # What has failed was not delivered: a caller who leaves before the next try pays nothing for it (R8a).
+        passage.has_called = failure is None
+        self._write_down(passage, started, failure)
         return answer
+
+    def broke(self, passage: Passage, failure: Failure) -> None:
+        """Write down that the attempt which had begun to answer has failed after all."""
+        last = passage.attempts.pop()
+        started = passage.started + last.started_ms / 1000
+        self._write_down(passage, started, failure)
 
     def _time_left(self, passage: Passage) -> float:
         left = self._policy.total_timeout_s - (self._clock.monotonic() - passage.started)
         return min(self._policy.attempt_timeout_s, left)
 
-    def _write_down(self, passage: Passage, started: float, failure: Failure | None) -> None:
+    def _write_down(self, passage: Passage, started: float, failure: Failure | None, reason: str = "ok") -> None:
         offer = passage.candidate.offer
         if failure is not None:
             self._telemetry.upstream_failed(offer.provider.id, failure.kind)
@@ -176,8 +197,8 @@ class Calls:
                 offer.id,
                 offer.provider.id,
                 offer.model,
-                200 if failure is None else failure.status,
-                "ok" if failure is None else failure.kind,
+                failure.status if failure is not None else 200 if reason == "ok" else 0,
+                reason if failure is None else failure.kind,
                 "" if failure is None else failure.message,
                 round((started - passage.started) * 1000),
                 round((self._clock.monotonic() - passage.started) * 1000),

@@ -15,7 +15,7 @@ from tollway.gateway.admit import Caller
 from tollway.gateway.call import Calls, OpenAnswer
 from tollway.gateway.line import ClientGone, Line
 from tollway.gateway.passage import Interruption, Passage
-from tollway.gateway.reply import extension, usage_object
+from tollway.gateway.reply import extension, told
 from tollway.gateway.reserve import Reserve
 from tollway.gateway.settle import Till
 from tollway.ports import Clock
@@ -89,9 +89,9 @@ class Road:
         self._mark(passage, "call")
         passage.finish_reason, passage.usage_document = answer.finish_reason, answer.usage
         if line.is_gone:
-            passage.warnings.append("the caller hung up; the answer was read to its end")
+            passage.interruption = Interruption.DRAINED
         await self._till.charge(passage, answer.text)
-        return answer.spliced(usage_object(passage, answer.usage_raw), extension(passage))
+        return answer.spliced(*told(passage, answer.usage_raw))
 
     async def stream(self, passage: Passage, line: Line, sink: Sink) -> None:
         """Stops 4 to 9 of a streamed answer. Raises as `whole` until the first byte; after it, the stream itself tells."""
@@ -129,7 +129,7 @@ class Road:
         failure: Failure | None = None
         try:
             with line:
-                await self._flow(passage, line, sink, opened)
+                await self._flow(passage, sink, opened)
         except ClientGone:
             passage.usage_document, passage.finish_reason = relay.source.usage, "cancelled"
             await self._hung_up(passage, relay.delivered.text)
@@ -146,6 +146,8 @@ class Road:
         self._mark(passage, "stream")
         passage.usage_document, passage.finish_reason = relay.source.usage, relay.finish_reason
         cut = passage.interruption is Interruption.NO_FUNDS
+        if line.is_gone and not cut:
+            passage.interruption = Interruption.DRAINED
         if failure is None and not relay.is_done and not cut:
             failure = Failure(FailureKind.MALFORMED, 200, "the answer ended early")
         if failure is not None and not (relay.is_done and relay.delivered.events):
@@ -157,28 +159,30 @@ class Road:
         except TollwayError as error:
             return relay.failing(error.body()["error"], extension(passage))
         theirs = relay.usage_bytes if self._calls.dialect(passage.candidate).is_identity else b""
-        return relay.closing(usage_object(passage, theirs), extension(passage), "length" if cut else "")
+        return relay.closing(*told(passage, theirs), "length" if cut else "")
 
-    async def _flow(self, passage: Passage, line: Line, sink: Sink, opened: OpenAnswer) -> None:
+    async def _flow(self, passage: Passage, sink: Sink, opened: OpenAnswer) -> None:
         stream, relay, out = opened.stream, opened.relay, opened.first
         delivered = relay.delivered
         while True:
-            if out and not line.is_gone:
+            if out:
+                # Also when nobody listens: the reply may be kept for an Idempotency-Key.
                 await sink.send(out)
             if relay.is_over or not await self._reserve.extend(passage, delivered.tokens_estimate):
                 return
             data = await stream.next()
             if data is None:
-                if (out := relay.end()) and not line.is_gone:
+                if out := relay.end():
                     await sink.send(out)
                 return
             out = relay.feed(data)
 
     async def _broken(self, passage: Passage, opened: OpenAnswer, failure: Failure) -> bytes:
         """A stream that broke after its first byte: nothing is charged, no other offer is tried (R8a)."""
+        self._calls.broke(passage, failure)
         error: TollwayError = final_error(failure, passage.attempts)
         if not isinstance(error, UpstreamFailed):
-            error = UpstreamFailed(failure.message)
+            error = UpstreamFailed(failure.public_message)
         lost = self._till.lost(passage, opened.relay.delivered.text)
         passage.finish_reason = "error"
         await self._till.void(passage, error, lost)

@@ -68,7 +68,7 @@ def _contents(data: bytes) -> list[str]:
     found = list[str]()
     for event in EventReader().feed(data):
         try:
-            chunk = msgspec.json.decode(event.data)
+            chunk: JSON = msgspec.json.decode(event.data)
         except msgspec.DecodeError:
             continue
         choices = chunk.get("choices") if isinstance(chunk, dict) else None

@@ -26,19 +26,21 @@ class Line:
 
     def hang_up(self) -> None:
         """The caller has gone. Wakes the road up unless this provider's answers are read to their end (R8c, `drain`)."""
-        self.is_gone = True
+        self.is_gone = self._passage.is_caller_gone = True
         if self._waiting is not None and not self.drains:
             self._waiting.cancel()
 
     @property
     def drains(self) -> bool:
-        """The provider bills the whole answer anyway, so that it is read to its end for its exact usage."""
-        return self._passage.candidate.offer.provider.wire.on_disconnect == "drain"
+        """The provider has been asked and bills the whole answer anyway: it is read to its end, for its usage."""
+        passage = self._passage
+        return passage.has_called and passage.candidate.offer.provider.wire.on_disconnect == "drain"
 
     def __enter__(self) -> None:
         if self.is_gone and not self.drains:
             raise self._gone()
-        self._waiting = asyncio.current_task()
+        # Given its loop, `current_task` is one look into a dictionary.
+        self._waiting = asyncio.current_task(asyncio.get_running_loop())
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         task, self._waiting = self._waiting, None

@@ -1,6 +1,5 @@
 """A passage: one request on the road, with everything that is known about it so far. Becomes the receipt."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
@@ -21,10 +20,20 @@ class Interruption(StrEnum):
     CLIENT_GONE = "client_gone"
     NO_FUNDS = "no_funds"
     """A rolling hold could not be raised (R6b): the answer ends with finish_reason `length`."""
+    DRAINED = "drained"
+    """The caller hung up, and the answer was read to its end, since the provider bills all of it (R8c)."""
+
+    @property
+    def is_hang_up(self) -> bool:
+        """The caller did not wait for the end."""
+        return self is not Interruption.NO_FUNDS
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """One try at one offer. status 0: no HTTP answer. Times in ms since the request began."""
+    """One try at one offer. reason: `ok`, `cancelled`, or the kind of its failure. status 0: no HTTP answer.
+
+    Times in ms since the request began.
+    """
 
     offer_id: str
     provider: str
@@ -36,8 +45,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     ended_ms: int
 
 
-@dataclass(slots=True)
-class Passage:
+class Passage(msgspec.Struct, gc=False):
     """The state of one request. Times: `started` monotonic seconds, `created` unix seconds; stages in seconds.
 
     held_nano: what the hold covers now. held_output_tokens: the output tokens it covers now (rolling holds grow it).
@@ -57,18 +65,19 @@ class Passage:
     held_output_tokens: int = 0
     tokens_reserved: int = 0
     has_called: bool = False
-    """The request has gone to a provider, which may bill it whatever happens next."""
+    """The request is with a provider, which may bill it whatever happens next; False again once that has failed."""
+    is_caller_gone: bool = False
     interruption: Interruption | None = None
-    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    attempts: list[Attempt] = []
     usage_document: JSONObject | None = None
     usage: Usage | None = None
     charge: Charge | None = None
     settled: Settled | None = None
     finish_reason: str = ""
     answered_model: str = ""
-    warnings: list[str] = field(default_factory=list[str])
+    warnings: list[str] = []
     ttft_s: float = 0.0
-    stages: dict[str, float] = field(default_factory=dict[str, float])
+    stages: dict[str, float] = {}
 
     @property
     def is_fallback(self) -> bool:

@@ -19,6 +19,9 @@ from tollway.routing.failure import Failure, FailureKind, UpstreamError
 _NOTABLE = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]|^data: ?\[DONE\]', re.MULTILINE)
 """What makes a chunk worth decoding. Inside a JSON string the quotes are escaped, so content never matches."""
 
+_WHOLE = b"}\n\n"
+"""How an event with a JSON object ends."""
+
 
 class StreamSource(Protocol):
     """What turns one upstream event into chunks of the OpenAI shape (a dialect's Translator)."""
@@ -37,16 +40,31 @@ class Relay:
     is_identity: the provider speaks our shape, so that unremarkable bytes pass through as they are.
     include_usage: the caller asked for a usage chunk of its own; else usage rides on the chunk with the finish reason, and
     clients that read `choices[0]` of every chunk keep working.
+    choices: how many answers were asked for (`n`).
     """
 
-    __slots__ = ("_can_skip", "_held", "_include_usage", "_last", "_reader", "delivered", "finish_reason", "is_over", "source")
+    __slots__ = (
+        "_can_skip",
+        "_choices",
+        "_finished",
+        "_held",
+        "_include_usage",
+        "_last",
+        "_reader",
+        "delivered",
+        "finish_reason",
+        "is_over",
+        "source",
+    )
 
-    def __init__(self, source: StreamSource, *, is_identity: bool, include_usage: bool) -> None:
+    def __init__(self, source: StreamSource, *, is_identity: bool, include_usage: bool, choices: int = 1) -> None:
         self.source = source
         self.delivered = Delivered()
         self.finish_reason = ""
         self.is_over = False
         self._can_skip = is_identity
+        self._choices = choices
+        self._finished = set[int]()
         self._include_usage = include_usage
         self._reader = EventReader()
         self._held: JSONObject | None = None
@@ -54,8 +72,15 @@ class Relay:
 
     @property
     def is_done(self) -> bool:
-        """The provider has said that the answer is complete."""
+        """The provider has said that the answer is complete: every one of them, where several were asked for."""
+        if self._can_skip and not self.is_over and len(self._finished) < self._choices:
+            return False
         return self.source.is_done
+
+    @property
+    def has_begun(self) -> bool:
+        """The provider has said something, be it only that there is nothing more to say."""
+        return bool(self._last)
 
     def feed(self, data: bytes) -> bytes:
         """Bytes for the caller now; possibly none.
@@ -63,7 +88,15 @@ class Relay:
         Raises:
             UpstreamError: an error frame, or bytes that are not what the dialect promises.
         """
-        if self._can_skip and self._last and not self._reader.is_waiting and data.endswith(b"\n\n") and not _NOTABLE.search(data):
+        if (
+            self._can_skip
+            and self._last
+            and not self._reader.is_waiting
+            and data.endswith(_WHOLE)
+            # A frame of half a JSON object must not reach a caller, whose SDK would fail on it.
+            and data.count(_WHOLE) == data.count(b"\n\n")
+            and not _NOTABLE.search(data)
+        ):
             self.delivered.add(data)
             return data
         try:
@@ -77,7 +110,7 @@ class Relay:
         return b"".join([self._pass(event) for event in self._reader.finish()])
 
     def _pass(self, event: ServerEvent) -> bytes:
-        if self._can_skip and self._last and not _NOTABLE.search(event.data) and event.data != b"[DONE]":
+        if self._can_skip and self._last and event.data.endswith(b"}") and not _NOTABLE.search(event.data):
             return self._released() + self._sent(encode(event.data))
         if event.data == b"[DONE]":
             self.is_over = True
@@ -88,6 +121,7 @@ class Relay:
             reason = finish_reason(chunk)
             if reason:
                 self.finish_reason = reason
+                self._finished |= finished(chunk)
                 self._held = chunk
             else:
                 out += self._sent(self._line(chunk))
@@ -140,6 +174,16 @@ class Relay:
     @staticmethod
     def _line(chunk: "Mapping[str, JSON | msgspec.Raw]") -> bytes:
         return encode(msgspec.json.encode(chunk))
+
+
+def finished(chunk: JSONObject) -> set[int]:
+    """The indexes of the choices that end with this chunk."""
+    choices, found = chunk.get("choices"), set[int]()
+    for choice in choices if isinstance(choices, list) else []:
+        if isinstance(choice, dict) and choice.get("finish_reason"):
+            index = choice.get("index")
+            found.add(index if isinstance(index, int) else 0)
+    return found
 
 
 def finish_reason(chunk: JSONObject) -> str:

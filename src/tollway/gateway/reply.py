@@ -6,7 +6,7 @@ import msgspec
 
 from tollway.gateway.passage import Passage
 from tollway.jsontypes import JSON
-from tollway.metering.usage import Usage
+from tollway.metering.usage import Usage, UsageSource
 from tollway.money.amount import format_usd
 
 _encode = msgspec.json.encode
@@ -14,7 +14,7 @@ _PROVIDER_ONLY = ("cost", "cost_details", "is_byok", "cost_in_usd_ticks", "estim
 """What a provider says about its own price; a customer never sees provider cost."""
 
 
-class Extension(msgspec.Struct):
+class Extension(msgspec.Struct, gc=False):
     """The `tollway` object of every chat answer; fields without meaning for a direct model are null."""
 
     generation_id: str
@@ -35,37 +35,54 @@ class Extension(msgspec.Struct):
     conversation_id: str | None = None
 
 
+def told(passage: Passage, theirs: bytes = b"") -> tuple[bytes, bytes]:
+    """What is said beside a good answer, as JSON: its usage object, and the `tollway` object.
+
+    theirs: the provider's usage object of the OpenAI shape, b"" if it speaks another or gave none.
+    """
+    cost_usd = _cost_usd(passage)
+    return _usage_object(passage, theirs, cost_usd.encode()), _extension(passage, cost_usd)
+
+
 def extension(passage: Passage) -> bytes:
     """The `tollway` object, as JSON."""
-    charge, usage = passage.charge, passage.usage
+    return _extension(passage, _cost_usd(passage))
+
+
+def _cost_usd(passage: Passage) -> str:
+    charge = passage.charge
+    return "0" if charge is None else format_usd(charge.charge)
+
+
+def _extension(passage: Passage, cost_usd: str) -> bytes:
+    usage, offer, warnings = passage.usage, passage.candidate.offer, passage.warnings
+    if usage is not None and usage.warnings:
+        warnings = [*warnings, *usage.warnings]
     return _encode(
         Extension(
-            generation_id=passage.id,
-            model=passage.candidate.offer.model,
-            provider=passage.candidate.offer.provider.id,
-            cost_usd=format_usd(0 if charge is None else charge.charge),
-            margin_bps=passage.caller.margin_bps,
-            usage_source="" if usage is None else usage.source,
-            fallback_used=passage.is_fallback,
-            warnings=[*passage.warnings, *(() if usage is None else usage.warnings)],
+            passage.id,
+            offer.model,
+            offer.provider.id,
+            cost_usd,
+            passage.caller.margin_bps,
+            "" if usage is None else usage.source,
+            passage.is_fallback,
+            warnings,
         )
     )
 
 
-def usage_object(passage: Passage, theirs: bytes = b"") -> bytes:
-    """The usage object with `cost`, an exact JSON number of USD: the provider's own one where there is one, else ours.
-
-    theirs: the provider's usage object of the OpenAI shape, b"" if it speaks another or gave none.
-    """
-    cost = format_usd(0 if passage.charge is None else passage.charge.charge).encode()
-    if len(theirs) > 2:
+def _usage_object(passage: Passage, theirs: bytes, cost: bytes) -> bytes:
+    """The usage object with `cost`, an exact JSON number of USD: the provider's own one where there is one, else ours."""
+    usage = passage.usage
+    # What was not billed is not told: a report that could not be used, or was corrected, gives way to our own.
+    if len(theirs) > 2 and (usage is None or (usage.source is UsageSource.PROVIDER and not usage.warnings)):
         if b'cost"' not in theirs and b"is_byok" not in theirs:
-            return theirs.rstrip()[:-1] + b',"cost":' + cost + b"}"
-        kept: dict[str, JSON | msgspec.Raw] = msgspec.json.decode(theirs, type=dict[str, msgspec.Raw])
+            return b"".join((theirs.rstrip()[:-1], b',"cost":', cost, b"}"))
+        kept = msgspec.json.decode(theirs, type=dict[str, msgspec.Raw])
         for name in _PROVIDER_ONLY:
             kept.pop(name, None)
         return _encode({**kept, "cost": msgspec.Raw(cost)})
-    usage = passage.usage
     return b"{}" if usage is None else _encode({**openai_usage(usage), "cost": msgspec.Raw(cost)})
 
 

@@ -6,7 +6,9 @@ a whole answer is bounded by it, a stream starts on a rolling hold that grows wh
 
 from dataclasses import dataclass
 
-from tollway.errors import InvalidField, PaymentRequired, RateLimited
+import msgspec
+
+from tollway.errors import InvalidField, PaymentRequired, RateLimited, TollwayError
 from tollway.gateway.passage import Interruption, Passage
 from tollway.metering.estimate import InputBound, OutputBound, bound_input, bound_output
 from tollway.metering.rating import worst_case
@@ -28,8 +30,7 @@ class HoldPolicy:
     lifetime_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class Worst:
+class Worst(msgspec.Struct, frozen=True, gc=False):
     """The worst case of a request at one candidate; amount in nano-USD."""
 
     input: InputBound
@@ -50,75 +51,101 @@ class Reserve:
 
         Raises:
             ContextLengthExceeded, TokensPerDayExceeded, BudgetExceeded, InsufficientBalance, LedgerUnavailable.
+            InvalidField: the worst case is above the caller's `max_price`.
         """
         worst = self._worst(passage, passage.candidate)
-        self._check_max_price(passage, worst)
+        _check_max_price(passage, worst.amount_nano)
         tokens = worst.input.tokens + worst.output.hold_tokens
         self._limiter.reserve_tokens(passage.caller.key, tokens, passage.created)
         passage.tokens_reserved = tokens
         try:
-            try:
-                await self._hold(passage, worst)
-            except PaymentRequired as refusal:
-                if passage.chat.max_tokens is not None:
-                    raise  # R6a: what was named is never clamped behind the caller's back
-                worst = self._affordable(passage, worst, refusal)
-                await self._hold(passage, worst)
+            await self._hold(passage, passage.candidate, worst)
         except BaseException:
-            self._limiter.correct_tokens(passage.caller.key, tokens, 0, int(passage.created) // 86_400)
-            passage.tokens_reserved = 0
+            self._give_back(passage, tokens)
             raise
 
     async def cover(self, passage: Passage, candidate: Candidate) -> None:
         """Make the hold cover another candidate too, before it is asked. Raises as `open`."""
         worst = self._worst(passage, candidate)
-        if worst.amount_nano > passage.held_nano:
-            await self._ledger.raise_hold(passage.id, worst.amount_nano - passage.held_nano)
-            passage.held_nano = worst.amount_nano
-        passage.input, passage.output = worst.input, worst.output
-        passage.held_output_tokens = worst.output.hold_tokens
+        _check_max_price(passage, worst.amount_nano)
+        more = max(worst.input.tokens + worst.output.hold_tokens - passage.tokens_reserved, 0)
+        self._limiter.reserve_tokens(passage.caller.key, more, passage.created)
+        passage.tokens_reserved += more
+        try:
+            await self._hold(passage, candidate, worst)
+        except BaseException:
+            self._give_back(passage, more)
+            raise
 
     async def extend(self, passage: Passage, delivered_tokens: int) -> bool:
         """Grow a rolling hold before its step is used up; False when it is used up and the answer must end (R6b)."""
-        output = passage.output
+        output, held = passage.output, passage.held_output_tokens
         if output is None or passage.input is None or not output.is_rolling:
             return True
-        if delivered_tokens * 100 < passage.held_output_tokens * _EXTEND_AT_PERCENT:
+        if delivered_tokens * 100 < held * _EXTEND_AT_PERCENT:
             return True
         step = self._policy.rolling_step_tokens
-        more_tokens = passage.held_output_tokens + step
+        refusal = await self._grown(passage, passage.input, max(held, delivered_tokens) + step)
+        # What is held already may be used to its end; a top-up meanwhile lets the answer go on.
+        if refusal is None or delivered_tokens < held:
+            return True
+        passage.interruption = Interruption.NO_FUNDS
+        passage.warnings.append(f"the answer was ended early: {refusal.message}")
+        return False
+
+    async def _grown(self, passage: Passage, bound: InputBound, tokens: int) -> TollwayError | None:
+        """Raise the hold to so many output tokens; why not, if it cannot be, and then nothing has changed."""
+        more = tokens - passage.held_output_tokens
         amount = worst_case(
             passage.candidate.prices,
             passage.caller.margin_bps,
-            input_tokens=passage.input.tokens,
-            output_tokens=more_tokens,
-            extra_units=passage.input.extra_units,
+            input_tokens=bound.tokens,
+            output_tokens=tokens,
+            extra_units=bound.extra_units,
         )
         try:
-            self._limiter.reserve_tokens(passage.caller.key, step, passage.created)
-            passage.tokens_reserved += step
+            _check_max_price(passage, amount)
+            self._limiter.reserve_tokens(passage.caller.key, more, passage.created)
+        except (InvalidField, RateLimited) as refusal:
+            return refusal
+        passage.tokens_reserved += more
+        try:
             if amount > passage.held_nano:
                 await self._ledger.raise_hold(passage.id, amount - passage.held_nano)
-        except (PaymentRequired, RateLimited) as refusal:
-            # What is held already may be used to its end; a top-up meanwhile lets the answer go on.
-            if delivered_tokens < passage.held_output_tokens:
-                return True
-            passage.interruption = Interruption.NO_FUNDS
-            passage.warnings.append(f"the answer was ended early: {refusal.message}")
-            return False
+        except PaymentRequired as refusal:
+            self._give_back(passage, more)
+            return refusal
         passage.held_nano = max(amount, passage.held_nano)
-        passage.held_output_tokens = more_tokens
-        return True
+        passage.held_output_tokens = tokens
+        return None
 
-    async def _hold(self, passage: Passage, worst: Worst) -> None:
-        candidate = passage.candidate
+    async def _hold(self, passage: Passage, candidate: Candidate, worst: Worst) -> None:
+        """Hold a worst case: as it is if the caller named a bound (R6a), else the output that can be paid for (R6b)."""
+        while True:
+            try:
+                await self._take(passage, candidate, worst.amount_nano)
+                break
+            except PaymentRequired as refusal:
+                if passage.chat.max_tokens is not None:
+                    raise
+                # Comes here twice at most: for the key's budget, then for the wallet.
+                worst = _affordable(passage, candidate, worst, refusal)
+        passage.input, passage.output = worst.input, worst.output
+        passage.held_nano = max(worst.amount_nano, passage.held_nano)
+        passage.held_output_tokens = worst.output.hold_tokens
+
+    async def _take(self, passage: Passage, candidate: Candidate, amount_nano: int) -> None:
+        if passage.input is not None:
+            if amount_nano > passage.held_nano:
+                await self._ledger.raise_hold(passage.id, amount_nano - passage.held_nano)
+            return
         created = int(passage.created)
         await self._ledger.hold(
             HoldOrder(
                 id=passage.id,
                 workspace_id=passage.caller.key.workspace_id,
                 key=passage.caller.key,
-                amount_nano=worst.amount_nano,
+                amount_nano=amount_nano,
                 price_list_id=candidate.prices.id,
                 margin_bps=passage.caller.margin_bps,
                 offer_id=candidate.offer.id,
@@ -126,8 +153,10 @@ class Reserve:
                 expires_at=created + self._policy.lifetime_s,
             )
         )
-        passage.input, passage.output = worst.input, worst.output
-        passage.held_nano, passage.held_output_tokens = worst.amount_nano, worst.output.hold_tokens
+
+    def _give_back(self, passage: Passage, tokens: int) -> None:
+        self._limiter.correct_tokens(passage.caller.key, tokens, 0, int(passage.created) // 86_400)
+        passage.tokens_reserved -= tokens
 
     def _worst(self, passage: Passage, candidate: Candidate) -> Worst:
         chat, offer = passage.chat, candidate.offer
@@ -151,38 +180,39 @@ class Reserve:
         )
         return Worst(tokens, output, amount)
 
-    def _check_max_price(self, passage: Passage, worst: Worst) -> None:
-        limit = passage.chat.max_price_nano
-        if limit is not None and worst.amount_nano > limit:
-            raise InvalidField(
-                f"the worst case of this request is {format_usd(worst.amount_nano)} USD, above `max_price` "
-                f"{format_usd(limit)}; raise it, or ask for fewer tokens",
-                param="max_price",
-                needed_usd=format_usd(worst.amount_nano),
-            )
 
-    def _affordable(self, passage: Passage, worst: Worst, refusal: PaymentRequired) -> Worst:
-        """The largest output that the refusing side can still pay for, or the refusal itself (R6b)."""
-        available = refusal.details.get("available_usd")
-        if not isinstance(available, str):
-            raise refusal
-        prices, margin, bound = passage.candidate.prices, passage.caller.margin_bps, worst.input
-        nano = parse_usd(available)
-        low, high = 0, worst.output.hold_tokens
-        while low < high:
-            middle = (low + high + 1) // 2
-            cost = worst_case(
-                prices, margin, input_tokens=bound.tokens, output_tokens=middle, extra_units=bound.extra_units
-            )
-            low, high = (middle, high) if cost <= nano else (low, middle - 1)
-        per_choice = low // passage.chat.choices
-        if per_choice < AFFORDABLE_TOKENS_MIN:
-            raise refusal
-        held = per_choice * passage.chat.choices
-        output = worst.output.cut_to(held, per_choice)
-        amount = worst_case(
-            prices, margin, input_tokens=bound.tokens, output_tokens=held, extra_units=bound.extra_units
+def _check_max_price(passage: Passage, amount_nano: int) -> None:
+    limit = passage.chat.max_price_nano
+    if limit is not None and amount_nano > limit:
+        raise InvalidField(
+            f"the worst case of this request is {format_usd(amount_nano)} USD, above `max_price` {format_usd(limit)}; "
+            "raise it, or ask for fewer tokens",
+            param="max_price",
+            needed_usd=format_usd(amount_nano),
         )
-        passage.warnings.append(f"the wallet affords {per_choice} output tokens")
-        return Worst(bound, output, amount)
 
+
+def _affordable(passage: Passage, candidate: Candidate, worst: Worst, refusal: PaymentRequired) -> Worst:
+    """The largest output that the refusing side can still pay for, or the refusal itself (R6b)."""
+    available = refusal.details.get("available_usd")
+    if not isinstance(available, str):
+        raise refusal
+    prices, margin, bound = candidate.prices, passage.caller.margin_bps, worst.input
+    nano = parse_usd(available) + passage.held_nano
+    low, high = 0, worst.output.hold_tokens
+    while low < high:
+        middle = (low + high + 1) // 2
+        cost = worst_case(
+            prices, margin, input_tokens=bound.tokens, output_tokens=middle, extra_units=bound.extra_units
+        )
+        low, high = (middle, high) if cost <= nano else (low, middle - 1)
+    per_choice = low // passage.chat.choices
+    if per_choice < AFFORDABLE_TOKENS_MIN:
+        raise refusal
+    held = per_choice * passage.chat.choices
+    output = worst.output.cut_to(held, per_choice)
+    amount = worst_case(
+        prices, margin, input_tokens=bound.tokens, output_tokens=held, extra_units=bound.extra_units
+    )
+    passage.warnings.append(f"the wallet affords {per_choice} output tokens")
+    return Worst(bound, output, amount)

@@ -6,17 +6,16 @@ Every outcome of money.md R8 ends here: delivered, cut short, hung up, failed. D
 from collections.abc import Callable
 
 from tollway.catalogue.units import INPUT, OUTPUT, Unit
-from tollway.errors import TollwayError
+from tollway.errors import TollwayError, UnpricedUnit
 from tollway.gateway.passage import Interruption, Passage
 from tollway.gateway.receipt import story
 from tollway.metering.extract import UnusableUsage, extract
 from tollway.metering.rating import Charge, rate
 from tollway.metering.tokens import count
 from tollway.metering.usage import Usage, UsageSource
-from tollway.money.amount import NanoUSD
 from tollway.ports import Clock, Generation, Ledger, Limiter, Settlement, Telemetry
 
-NOTHING = Charge(NanoUSD(0), NanoUSD(0), NanoUSD(0), ())
+_TO_ITS_END = (None, Interruption.DRAINED)
 
 
 class Till:
@@ -40,7 +39,8 @@ class Till:
         began = self._clock.monotonic()
         passage.usage = meter(passage, text)
         passage.charge = self._rated(passage, passage.usage)
-        generation = self._generation(passage, "cancelled" if passage.interruption is Interruption.CLIENT_GONE else "ok")
+        left = passage.interruption is not None and passage.interruption.is_hang_up
+        generation = self._generation(passage, "cancelled" if left else "ok")
         passage.settled = await self._ledger.settle(
             Settlement(passage.id, passage.charge, passage.candidate.offer.provider.id, generation)
         )
@@ -67,13 +67,15 @@ class Till:
 
     def _rated(self, passage: Passage, usage: Usage) -> Charge:
         prices = passage.candidate.prices
-        level = prices.at(usage.input_tokens)
+        try:
+            return rate(usage, prices, passage.caller.margin_bps)
+        except UnpricedUnit:
+            level = prices.at(usage.input_tokens)
         unpriced = [unit for unit, number in usage.counts.items() if number and unit not in level]
-        if unpriced:
-            # Answered already: charge what has a price, and say loudly what has none (never silent, never free by accident).
-            passage.warnings += [f"{usage.counts[unit]} x {unit} has no price in {prices.id}" for unit in unpriced]
-            self._telemetry.upstream_failed(passage.candidate.offer.provider.id, "unpriced_unit")
-            usage = Usage({unit: number for unit, number in usage.counts.items() if unit in level}, usage.source)
+        # Answered already: charge what has a price, and say loudly what has none (never silent, never free by accident).
+        passage.warnings += [f"{usage.counts[unit]} x {unit} has no price in {prices.id}" for unit in unpriced]
+        self._telemetry.upstream_failed(passage.candidate.offer.provider.id, "unpriced_unit")
+        usage = Usage({unit: number for unit, number in usage.counts.items() if unit in level}, usage.source)
         return rate(usage, prices, passage.caller.margin_bps)
 
     def _generation(self, passage: Passage, status: str, error: dict[str, str | int] | None = None) -> Generation:
@@ -122,7 +124,7 @@ def meter(passage: Passage, text: Callable[[], str]) -> Usage:
             reported = extract(offer.provider.wire.usage, passage.usage_document)
         except UnusableUsage as error:
             warnings = (f"the provider's usage cannot be used: {error}",)
-    if reported is not None and passage.interruption is None:
+    if reported is not None and passage.interruption in _TO_ITS_END:
         return reported
     output_tokens, source = count(text(), offer.tokenizer)
     if reported is not None:

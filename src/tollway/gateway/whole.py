@@ -1,13 +1,11 @@
 """A whole answer: read as little as possible, given back in the provider's own bytes where it speaks our shape."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from tollway.gateway.delivered import written
 from tollway.gateway.relay import finish_reason
 from tollway.jsontypes import JSON, JSONObject
-from tollway.providers.dialect import Dialect
+from tollway.ports import Dialect
 from tollway.routing.failure import Failure, FailureKind, UpstreamError
 
 
@@ -24,11 +22,11 @@ class _Answer(msgspec.Struct, gc=False):
 
 
 _read_answer = msgspec.json.Decoder(_Answer).decode
+_read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NOTHING = frozenset({b"", b"null"})
 
 
-@dataclass(frozen=True, slots=True)
-class WholeAnswer:
+class WholeAnswer(msgspec.Struct, frozen=True, gc=False):
     """body: the provider's bytes (identity), or our translation without usage. usage_raw: the bytes of its usage object.
 
     usage: the document that `extract` reads, None without one.
@@ -51,10 +49,13 @@ class WholeAnswer:
         """The body with this usage object in place of its own and the `tollway` object added; the rest untouched."""
         body = self.body.rstrip()
         if self.usage_raw:
-            head, _, tail = body.rpartition(self.usage_raw)
-            body = head + usage + tail
-            return body[:-1] + b',"tollway":' + extension + b"}"
-        return body[:-1] + b',"usage":' + usage + b',"tollway":' + extension + b"}"
+            if body.count(self.usage_raw) != 1:
+                # `null`, or the same numbers said twice: the member of that name is replaced, and no other.
+                members = _read_members(body)
+                return msgspec.json.encode({**members, "usage": msgspec.Raw(usage), "tollway": msgspec.Raw(extension)})
+            head, _, tail = body.partition(self.usage_raw)
+            return b"".join((head, usage, tail[:-1], b',"tollway":', extension, b"}"))
+        return b"".join((body[:-1], b',"usage":', usage, b',"tollway":', extension, b"}"))
 
 
 def read_whole(dialect: Dialect, body: bytes, model: str, answer_id: str, created: int) -> WholeAnswer:
@@ -66,13 +67,17 @@ def read_whole(dialect: Dialect, body: bytes, model: str, answer_id: str, create
     if dialect.is_identity:
         try:
             answer = _read_answer(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            answer = None
-        if answer is not None and bytes(answer.error) in _NOTHING:
             raw = bytes(answer.usage)
-            reason = next((choice.finish_reason for choice in answer.choices if choice.finish_reason), "")
-            document: JSONObject | None = None if raw in _NOTHING else {"usage": msgspec.json.decode(raw)}
-            return WholeAnswer(body, raw, document, reason)
+            reported: JSONObject | None = None if raw in _NOTHING else {"usage": msgspec.json.decode(raw)}
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            answer, raw, reported = None, b"", None
+        if answer is not None and bytes(answer.error) in _NOTHING:
+            if not answer.choices:
+                raise UpstreamError(Failure(FailureKind.MALFORMED, 200, "the answer says nothing: it has no choices"))
+            reason = ""
+            for choice in answer.choices:
+                reason = reason or choice.finish_reason or ""
+            return WholeAnswer(body, raw, reported, reason)
     document = _object(body)
     usage = dialect.usage(document)
     reply = dialect.reply(document, model, answer_id, created)

@@ -1,7 +1,7 @@
 """What `tollway audit` proves: the invariants of money.md R27 that apply, each a pure function over a read-only view.
 
-An invariant reads facts and yields what is broken, by id. The view is one snapshot of the store, so the proof holds on a
-running server too. I8 and I9 speak of payments and invoices, which do not exist yet; they join this list with them.
+An invariant reads facts and yields what is broken, by id. The view is one snapshot of the store, so the proof holds on
+a running server too. I8 and I9 speak of payments and invoices, which do not exist yet; they join this list with them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +39,7 @@ class WalletFacts(NamedTuple):
 
 
 class RequestFacts(NamedTuple):
-    """A request that has ended, beside what its usage transfers moved: on its own wallet, on all wallets, as bad debt."""
+    """A request that has ended, beside what its usage transfers moved on its own wallet, on all, and as bad debt."""
 
     id: str
     outcome: str
@@ -185,10 +185,14 @@ def within_the_hold(view: View, now: int) -> Iterator[Finding]:
     del now
     for fact in view.requests():
         if fact.bad_debt_nano and fact.charge_nano < fact.hold_nano:
-            problem = f"{fact.bad_debt_nano} nano-USD are bad debt though only {fact.charge_nano} of {fact.hold_nano} held were taken"
+            problem = (
+                f"{fact.bad_debt_nano} nano-USD are bad debt, with {fact.charge_nano} of {fact.hold_nano} held taken"
+            )
             yield Finding(f"request {fact.id}", problem)
         elif fact.outcome != "settled" and (fact.charge_nano or fact.bad_debt_nano):
-            yield Finding(f"request {fact.id}", f"it ended as {fact.outcome} and was charged {fact.charge_nano} nano-USD")
+            yield Finding(
+                f"request {fact.id}", f"it ended as {fact.outcome} and was charged {fact.charge_nano} nano-USD"
+            )
 
 
 def books_agree(view: View, now: int) -> Iterator[Finding]:

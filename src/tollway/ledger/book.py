@@ -1,14 +1,23 @@
 """The book: wallets, key spending and open holds in memory, where every decision is made in one step.
 
-One process owns the book (the embedded ledger), so a decision needs no lock and no query: check key budget, then wallet, then
-change both (money.md R5, R13). The book never waits and writes nothing; the store queues what it decides, in the same order.
-Available = posted - held - frozen >= 0 after every step; a step that would break it is refused whole.
+One process owns the book (the embedded ledger), so a decision needs no lock and no query: check key budget, then
+wallet, then change both (money.md R5, R13). The book never waits and writes nothing; the store queues what it decides,
+in the same order. Available = posted - held - frozen >= 0 after every step; a step that would break it is refused
+whole.
 """
 
-from tollway.errors import AccountOnHold, AlreadyExists, Broken, BudgetExceeded, InsufficientBalance, NotFound
+from tollway.errors import (
+    AccountOnHold,
+    AlreadyExists,
+    Broken,
+    BudgetExceeded,
+    InsufficientBalance,
+    NotFound,
+    ValidationFailed,
+)
 from tollway.ledger.budget import Budget, Spend, window_end
 from tollway.ledger.hold import Hold, HoldEvent, Split, next_state, split
-from tollway.money.amount import format_usd
+from tollway.money.amount import NANO_MAX, format_usd
 
 
 class Wallet:
@@ -90,9 +99,9 @@ class Book:
         """How a charge would be covered now (R7); changes nothing. `hold_nano` is 0 for an expired hold (R9).
 
         Raises:
-            Broken: the charge is negative.
+            Broken: the charge is negative, or more than the ledger can count.
         """
-        if charge_nano < 0:
+        if not 0 <= charge_nano <= NANO_MAX:
             raise Broken(f"a charge of {charge_nano} nano-USD")
         return split(charge_nano, hold_nano, self.wallet(workspace_id).available_nano)
 
@@ -135,12 +144,15 @@ class Book:
 
         Raises:
             InsufficientBalance: a wallet would have less than nothing available.
+            ValidationFailed: a wallet would have more than the ledger can count.
             NotFound: no such wallet.
         """
         found = [(self.wallet(workspace_id), amount) for workspace_id, amount in moves.items()]
         for wallet, amount in found:
             if amount < 0:
                 check_wallet(wallet, -amount)
+            elif wallet.posted_nano + amount > NANO_MAX:
+                raise ValidationFailed("The wallet would hold more than the ledger can count.", param="usd")
         for wallet, amount in found:
             wallet.posted_nano += amount
 
@@ -151,23 +163,25 @@ class Book:
             held[hold.workspace_id] += hold.amount_nano
         for wallet in self.wallets.values():
             if wallet.available_nano < 0 or wallet.held_nano != held[wallet.workspace_id] or wallet.frozen_nano < 0:
-                raise Broken(f"wallet of {wallet.workspace_id} does not match its holds")
+                raise Broken(f"wallet of {wallet.workspace_id} does not match its holds; run `tollway audit`")
 
 
 def check_budget(spend: Spend, budget: Budget, day: int, amount_nano: int) -> None:
     """Refuse what a budget cannot cover.
 
     Raises:
-        BudgetExceeded: with limit_source `key`, needed_usd, available_usd, limit_usd, held_usd and resets_at (unix seconds, None: never).
+        BudgetExceeded: with limit_source `key`, needed_usd, available_usd, limit_usd, held_usd and resets_at (unix
+        seconds, None: never).
     """
-    left = budget.limit_nano - spend.used(budget.window, day)
+    # Never below zero: an overrun may have passed the limit, and what costs nothing is still allowed.
+    left = max(budget.limit_nano - spend.used(budget.window, day), 0)
     if amount_nano <= left:
         return
     resets_at = window_end(budget.window, day)
     raise BudgetExceeded(
         limit_source="key",
         needed_usd=format_usd(amount_nano),
-        available_usd=format_usd(max(left, 0)),
+        available_usd=format_usd(left),
         limit_usd=format_usd(budget.limit_nano),
         held_usd=format_usd(spend.held_nano),
         window=budget.window,

@@ -1,7 +1,7 @@
 """Budgets: what a key may spend in a window of UTC days, as a view over days.
 
-Spending is counted per key and UTC day, and a window is the sum of its days (money.md R13). Nothing is ever reset: a new
-window is other days, and a hold counts for ever in the day it was opened in. Weeks start on Monday.
+Spending is counted per key and UTC day, and a window is the sum of its days (money.md R13). Nothing is ever reset: a
+new window is other days, and a hold counts for ever in the day it was opened in. Weeks start on Monday.
 """
 
 from datetime import date

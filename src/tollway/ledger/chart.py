@@ -1,9 +1,9 @@
 """The chart of accounts, and the only transfers of money there are.
 
-An account is named by a code. `wallet:*` stands for `wallet:{workspace_id}`; a code without `*` is a single account. Wallets
-are liabilities: a positive posting is money we owe the customer. A transfer takes from accounts (negative postings) and gives
-to accounts (positive postings); a kind that is not listed, or an account on a side that its kind does not name, cannot be
-built (money.md R4).
+An account is named by a code. `wallet:*` stands for `wallet:{workspace_id}`; a code without `*` is a single account.
+Wallets are liabilities: a positive posting is money we owe the customer. A transfer takes from accounts (negative
+postings) and gives to accounts (positive postings); a kind that is not listed, or an account on a side that its kind
+does not name, cannot be built (money.md R4).
 """
 
 from collections.abc import Mapping
@@ -60,13 +60,17 @@ def _kind(name: str, takes_from: tuple[str, ...], gives_to: tuple[str, ...], mea
 
 
 TRANSFERS: tuple[TransferKind, ...] = (
-    _kind("usage", (WALLETS, BAD_DEBT, FAILOVER), (PAYABLES, MARGIN), "a request was charged (R5, R7)", "Chat completion"),
+    _kind(
+        "usage", (WALLETS, BAD_DEBT, FAILOVER), (PAYABLES, MARGIN), "a request was charged (R5, R7)", "Chat completion"
+    ),
     _kind("failover", (FAILOVER,), (PAYABLES,), "attempts of a request that was not charged cost us (R8a)", ""),
     _kind("topup", (CASH,), (WALLETS,), "a payment arrived", "Top-up"),
     _kind("auto_topup", (CASH,), (WALLETS,), "an automatic payment arrived (R17)", "Automatic top-up"),
     _kind("grant", (GRANTS,), (WALLETS,), "money given away", "Grant"),
     _kind("refund", (REFUNDS,), (WALLETS,), "a charge was given back", "Refund"),
-    _kind("payout", (WALLETS,), (CASH,), "an unspent payment was sent back to its source (R12, R24)", "Refund to source"),
+    _kind(
+        "payout", (WALLETS,), (CASH,), "an unspent payment was sent back to its source (R12, R24)", "Refund to source"
+    ),
     _kind("adjustment", (ADJUSTMENTS, WALLETS), (ADJUSTMENTS, WALLETS), "an operator's correction", "Adjustment"),
     _kind("transfer", (WALLETS,), (WALLETS,), "between two wallets of one organization", "Transfer"),
     _kind("subscription", (WALLETS,), (SUBSCRIPTIONS,), "a plan fee paid from the wallet", "Subscription"),

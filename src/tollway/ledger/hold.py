@@ -1,8 +1,8 @@
 """A hold: reserved money, from its opening to its one end.
 
-A hold is not a posting: it only lowers what a wallet has available. The table below is all that can happen to it; what is
-missing is refused. The one arrow out of an end is the late settle of an expired hold: the usage arrived after all, and is
-charged from what is available (money.md R9).
+A hold is not a posting: it only lowers what a wallet has available. The table below is all that can happen to it; what
+is missing is refused. The one arrow out of an end is the late settle of an expired hold: the usage arrived after all,
+and is charged from what is available (money.md R9).
 """
 
 from collections.abc import Mapping
@@ -30,8 +30,8 @@ def next_state(state: HoldState, event: HoldEvent) -> HoldState | None:
 class Hold:
     """An open or ending hold as the book keeps it in memory.
 
-    amount_nano: reserved, nano-USD. day: UTC day number it was opened in; it counts in that day's budget windows for ever
-    (R13). opened_at, expires_at: unix seconds. price_list_id, margin_bps, offer_id: pinned (R11).
+    amount_nano: reserved, nano-USD. day: UTC day number it was opened in; it counts in that day's budget windows for
+    ever (R13). opened_at, expires_at: unix seconds. price_list_id, margin_bps, offer_id: pinned (R11).
     """
 
     __slots__ = (

@@ -1,16 +1,17 @@
 """Postings and transfers: signed lines that sum to zero, built only as the chart allows.
 
-A transfer is keyed by (kind, external_ref) for ever (money.md R4): posting the same pair again moves nothing. It is never
-changed; a correction is a reversal, which is a new transfer.
+A transfer is keyed by (kind, external_ref) for ever (money.md R4): posting the same pair again moves nothing. It is
+never changed; a correction is a reversal, which is a new transfer.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from tollway.errors import Broken
 from tollway.ledger import chart
-from tollway.ledger.chart import BAD_DEBT, FAILOVER, KINDS, MARGIN, REVERSAL, family
+from tollway.ledger.chart import BAD_DEBT, FAILOVER, KINDS, MARGIN, PAYABLES, REVERSAL, WALLETS, family
 
 
 class Posting(NamedTuple):
@@ -20,8 +21,7 @@ class Posting(NamedTuple):
     amount_nano: int
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True, gc=False):
     """A movement of money. Build it with `build` or one of the functions below, which check it.
 
     kind, external_ref: together unique for ever. description: shown to the wallet's owner; empty: by kind and model.
@@ -94,6 +94,12 @@ def usage(
         Broken: the parts do not add up.
     """
     payable = chart.payable(provider)
+    if not failover_nano and cost_nano > 0 and margin_nano >= 0 and taken_nano > 0 and bad_debt_nano >= 0:
+        wallet = chart.wallet(workspace_id)
+        is_balanced = taken_nano + bad_debt_nano == cost_nano + margin_nano
+        if ref and is_balanced and family(wallet) == WALLETS and family(payable) == PAYABLES:
+            return _charged(ref, wallet, payable, taken_nano, cost_nano, margin_nano, bad_debt_nano)
+    # Everything unusual, what is wrong included, is built line by line, which finds the words for it.
     lines = (
         (chart.wallet(workspace_id), -taken_nano),
         (BAD_DEBT, -bad_debt_nano),
@@ -103,6 +109,19 @@ def usage(
         (payable, failover_nano),
     )
     return build("usage", ref, lines) if any(amount for _, amount in lines) else None
+
+
+def _charged(
+    ref: str, wallet: str, payable: str, taken_nano: int, cost_nano: int, margin_nano: int, bad_debt_nano: int
+) -> Transfer:
+    """An ordinary charge, whose balance and signs `usage` has checked: as from `build`, in a fifth of its time."""
+    postings = [Posting(wallet, -taken_nano)]
+    if bad_debt_nano:
+        postings.append(Posting(BAD_DEBT, -bad_debt_nano))
+    postings.append(Posting(payable, cost_nano))
+    if margin_nano:
+        postings.append(Posting(MARGIN, margin_nano))
+    return Transfer("usage", ref, tuple(postings))
 
 
 def failover(ref: str, *, provider: str, failover_nano: int) -> Transfer | None:
@@ -135,14 +154,16 @@ CREDIT_KINDS: tuple[str, ...] = tuple(_CREDIT_SOURCES)
 def credit(
     kind: str, workspace_id: str, amount_nano: int, *, external_ref: str, description: str = "", method: str = "manual"
 ) -> Transfer:
-    """Money into a wallet: a `topup` (from cash:{method}), `grant`, `refund`, or an `adjustment`, which may be negative.
+    """Money into a wallet: `topup` (from cash:{method}), `grant`, `refund`, or `adjustment`, which may be negative.
 
     Raises:
         Broken: another kind, or a negative amount of a kind that only gives.
     """
     source = _CREDIT_SOURCES.get(kind)
     if source is None:
-        raise Broken(f"a wallet cannot be credited by a transfer of kind {kind!r}; use one of {', '.join(CREDIT_KINDS)}")
+        raise Broken(
+            f"a wallet cannot be credited by a transfer of kind {kind!r}; use one of {', '.join(CREDIT_KINDS)}"
+        )
     source = source + method if source.endswith(":") else source
     return build(kind, external_ref, ((source, -amount_nano), (chart.wallet(workspace_id), amount_nano)), description)
 

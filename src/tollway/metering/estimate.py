@@ -10,7 +10,6 @@ The same page has 7 to 12 per function, plus 12; definitions are rendered shorte
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import msgspec
@@ -48,8 +47,7 @@ _NOT_PROMPT = frozenset({
 _READ_MEMBERS = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "cache_control"})
 
 
-@dataclass(frozen=True, slots=True)
-class InputBound:
+class InputBound(msgspec.Struct, frozen=True, gc=False):
     """How many input tokens a request can come to.
 
     tokens: upper bound. source: `tokenizer` when the text was counted exactly, else `heuristic`.
@@ -63,8 +61,7 @@ class InputBound:
     least: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class OutputBound:
+class OutputBound(msgspec.Struct, frozen=True, gc=False):
     """How many output tokens a request is held for, over all choices.
 
     send_max_tokens: per choice, to be sent upstream so that the provider cannot exceed the hold; None sends none.
@@ -77,7 +74,7 @@ class OutputBound:
 
     def cut_to(self, hold_tokens: int, send_max_tokens: int) -> "OutputBound":
         """The same request with fewer tokens, all of them held: what a small wallet affords (R6b)."""
-        return replace(self, hold_tokens=hold_tokens, send_max_tokens=send_max_tokens, is_rolling=False)
+        return OutputBound(hold_tokens, send_max_tokens, is_rolling=False)
 
 
 class _Prompt:
@@ -125,6 +122,39 @@ def bound_input(chat: ChatRequest, tokenizer: str, context_tokens: int = 0) -> I
         tokenizer: the offer's vocabulary, "" when there is none.
         context_tokens: the offer's context, 0 when unknown: a provider takes, and bills, no more.
     """
+    return _bound_plain(chat, tokenizer, context_tokens) or _bound_any(chat, tokenizer, context_tokens)
+
+
+def _bound_plain(chat: ChatRequest, tokenizer: str, context_tokens: int) -> InputBound | None:
+    """The bound of an ordinary request - short texts, nothing beside them - in one pass; None for any other."""
+    fields = chat.fields
+    if not _NOT_PROMPT.issuperset(fields) or "modalities" in fields:
+        return None
+    texts = list[str]()
+    characters = text_bytes = 0
+    for message in chat.messages:
+        text = message.content
+        if not isinstance(text, str) or message.name or message.tool_calls or message.tool_call_id:
+            return None
+        texts.append(text)
+        characters += len(text)
+        text_bytes += utf8_length(text)
+    count = len(texts)
+    raw = fields.get("messages")
+    if raw is not None:
+        body = bytes(raw)
+        if len(body) > text_bytes * 9 // 8 + _MESSAGE_ENVELOPE * count or b'"cache_control"' in body:
+            return None
+    if characters > EXACT_LENGTH_MAX:
+        return None
+    tokens, least, source = count_bound(texts, tokenizer, is_long=False)
+    tokens = min(tokens + REPLY_PRIMER + PER_MESSAGE * count, upper_bound_bytes(text_bytes, count))
+    if 0 < context_tokens < tokens:
+        tokens = max(context_tokens, least)
+    return InputBound(tokens, source, (), least)
+
+
+def _bound_any(chat: ChatRequest, tokenizer: str, context_tokens: int) -> InputBound:
     messages = chat.messages
     prompt = _Prompt(len(messages))
     for message in messages:

@@ -49,21 +49,24 @@ def extract(spec: UsageSpec, document: JSON) -> Usage | None:
     if plan is None or plan.spec is not spec:
         plan = _planned(spec)
     counts: dict[Unit, int] = {}
-    for unit, path in plan.reads:
-        value: JSON = document
-        for step in path:
-            if type(value) is dict:
-                value = value.get(step)
-            elif type(value) is list:
-                value = _element(value, step)
+    for prefix, leaves in plan.reads:
+        holder: JSON = document
+        for step in prefix:
+            if type(holder) is dict:
+                holder = holder.get(step)
+            elif type(holder) is list:
+                holder = _element(holder, step)
             else:
-                value = None
                 break
-        if value is None:
+        if type(holder) is not dict:
             continue
-        if type(value) is not int or not 0 <= value <= COUNT_MAX:
-            raise UnusableUsage(f"{'.'.join(path)} is {value!r}, which is not a count")
-        counts[unit] = value
+        for unit, leaf in leaves:
+            value = holder.get(leaf)
+            if value is None:
+                continue
+            if type(value) is not int or not 0 <= value <= COUNT_MAX:
+                raise UnusableUsage(f"{'.'.join((*prefix, leaf))} is {value!r}, which is not a count")
+            counts[unit] = value
     own = _own_numbers(plan, document, counts) if plan.own else None
     if not counts:
         return None
@@ -91,12 +94,13 @@ def extract(spec: UsageSpec, document: JSON) -> Usage | None:
 class _Plan:
     """A spec made ready.
 
-    reads: (unit, first path). own: (unit, path of its own number without parts).
+    reads: first paths, as (where, (unit, field)...): numbers that stand in one object are read at once.
+    own: (unit, path of its own number without parts).
     holders: (unit, every unit inside it, however deep), innermost first. required: what must be there if anything is.
     """
 
     spec: UsageSpec
-    reads: tuple[tuple[Unit, _Path], ...]
+    reads: tuple[tuple[_Path, tuple[tuple[Unit, str], ...]], ...]
     own: tuple[tuple[Unit, _Path], ...]
     holders: tuple[tuple[Unit, tuple[Unit, ...]], ...]
     required: tuple[Unit, ...]
@@ -117,7 +121,11 @@ def _planned(spec: UsageSpec) -> _Plan:
     # A unit has fewer units inside it than any unit around it has: by number, parts come before what holds them.
     holders = sorted(((unit, parts) for unit, parts in inside.items() if parts), key=lambda holder: len(holder[1]))
     required = tuple(unit for unit in (INPUT, OUTPUT) if unit in reads)
-    plan = _Plan(spec, tuple(reads.items()), tuple(own), tuple(holders), required)
+    places = dict[_Path, list[tuple[Unit, str]]]()
+    for unit, path in reads.items():
+        places.setdefault(path[:-1], []).append((unit, path[-1]))
+    grouped = tuple((prefix, tuple(leaves)) for prefix, leaves in places.items())
+    plan = _Plan(spec, grouped, tuple(own), tuple(holders), required)
     if len(_plans) >= _PLANS_MAX:
         _plans.clear()
     _plans[id(spec)] = plan

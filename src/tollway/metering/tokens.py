@@ -80,7 +80,7 @@ def count_bound(texts: Sequence[str], tokenizer: str, *, is_long: bool) -> tuple
         return ceiling(sampled * percent, 10_000), sampled * 4 // 5, UsageSource.HEURISTIC
     counter = _counters.get(name) or _load(name)
     try:
-        exact = sum([counter(text) for text in texts])
+        exact = counter(texts[0]) if len(texts) == 1 else sum(map(counter, texts))
     except UnicodeEncodeError:
         exact = sum([_count(text, name) for text in texts])
     if has_vocabulary:

@@ -43,19 +43,26 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     @property
     def input_tokens(self) -> int:
         """All input tokens, cached or not."""
-        counts = self.counts
-        return sum(counts[unit] for unit in counts if unit in _INPUT)
+        total = 0
+        for unit, count in self.counts.items():
+            if unit in _INPUT:
+                total += count
+        return total
 
     @property
     def output_tokens(self) -> int:
         """All output tokens, thinking included."""
-        counts = self.counts
-        return sum(counts[unit] for unit in counts if unit in _OUTPUT)
+        total = 0
+        for unit, count in self.counts.items():
+            if unit in _OUTPUT:
+                total += count
+        return total
 
     @property
     def cached_tokens(self) -> int:
         """Input tokens read from a cache."""
-        return sum(self.counts.get(unit, 0) for unit in (CACHE_READ, CACHE_READ_AUDIO, CACHE_READ_IMAGE))
+        counts = self.counts
+        return counts.get(CACHE_READ, 0) + counts.get(CACHE_READ_AUDIO, 0) + counts.get(CACHE_READ_IMAGE, 0)
 
     @property
     def cache_write_tokens(self) -> int:

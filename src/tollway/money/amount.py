@@ -4,7 +4,7 @@ The ledger counts nano-USD (1e-9 USD), price lists count pico-USD per unit (1e-1
 tokens is exactly one million pico-USD per token. No binary fraction is ever involved: text goes through `Decimal`.
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from typing import NewType
 
 NanoUSD = NewType("NanoUSD", int)
@@ -14,6 +14,7 @@ NANO_PER_USD = 1_000_000_000
 NANO_PER_CENT = 10_000_000
 PICO_PER_NANO = 1_000
 PICO_PER_USD = NANO_PER_USD * PICO_PER_NANO
+_EXPONENT_MAX = 30
 NANO_MAX = 2**63 - 1
 """What a signed 64-bit column holds: about 9.22 billion dollars."""
 
@@ -25,10 +26,10 @@ class NotAnAmount(ValueError):
 def _decimal(text: str) -> Decimal:
     try:
         value = Decimal(text.strip().lstrip("$").replace("_", ""))
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         raise NotAnAmount(f"{text!r} is not an amount of money; write a plain decimal such as 12.50") from None
-    if not value.is_finite():
-        raise NotAnAmount(f"{text!r} is not a finite amount of money")
+    if not value.is_finite() or value.adjusted() > _EXPONENT_MAX:
+        raise NotAnAmount(f"{text!r} is not an amount of money that exists")
     return value
 
 

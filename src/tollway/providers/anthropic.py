@@ -35,8 +35,7 @@ from tollway.jsontypes import JSON, JSONObject
 from tollway.ports import Outgoing
 from tollway.providers.anthropic_reply import ANSWER_TOOL, AnthropicTranslator, answer, blocks_of, failure_of
 from tollway.providers.asked import Asked, Format, Function, Thinking
-from tollway.providers.chunks import read
-from tollway.providers.dialect import Failure, endpoint, kind_of_status, request_headers, retry_after
+from tollway.providers.dialect import Failure, decoded, endpoint, kind_of_status, request_headers, retry_after
 from tollway.providers.parts import Part, ToolCall, Turn, object_of, turns
 from tollway.request import ChatRequest
 
@@ -99,7 +98,7 @@ class AnthropicDialect:
         return AnthropicTranslator(model, answer_id, created)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-        return failure_of(read(body), status, kind_of_status(status), retry_after(headers))
+        return failure_of(decoded(body), status, kind_of_status(status), retry_after(headers))
 
 
 @dataclass(frozen=True, slots=True)

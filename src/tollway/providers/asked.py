@@ -160,9 +160,7 @@ class Asked:
 
     def functions(self) -> list[Function]:
         """`tools`, which must be functions."""
-        return [
-            self._function(tool, f"tools[{number}]") for number, tool in enumerate(list_of(self.take("tools")))
-        ]
+        return [self._function(tool, f"tools[{number}]") for number, tool in enumerate(list_of(self.take("tools")))]
 
     def _function(self, tool: JSON, where: str) -> Function:
         function = object_of(tool).get("function")

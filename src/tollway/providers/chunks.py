@@ -38,17 +38,9 @@ class Chunks:
         }
 
 
-def read(data: bytes) -> JSON:
-    """JSON of what a provider sent, None when it is none: not UTF-8, or nested without end, included."""
-    try:
-        return decoded(data)
-    except (UnicodeDecodeError, RecursionError):
-        return None
-
-
 def read_event(event: ServerEvent) -> JSONObject:
     """The object that a stream event carries. Raises UpstreamError when it carries none."""
-    document = read(event.data)
+    document = decoded(event.data)
     if not isinstance(document, dict):
         raise malformed("a stream event is not a JSON object")
     return document

@@ -1,19 +1,16 @@
-"""The Dialect protocol: how a chat request and its answer are said in a provider's wire language.
+"""What dialects share: addressing a provider, its credentials, and reading its errors.
 
-A dialect is pure translation: values in, values out, no I/O, no clock. It is tested by recorded bodies. The OpenAI shape is the
-one we speak to customers, so every dialect translates from it and back to it.
+A dialect (`ports.Dialect`) is pure translation: values in, values out, no I/O, no clock. It is tested by recorded bodies. The
+OpenAI shape is the one we speak to customers, so every dialect translates from it and back to it.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import msgspec
 
-from tollway.catalogue.offers import Offer, Provider
-from tollway.jsontypes import JSON, JSONObject
-from tollway.metering.sse import ServerEvent
-from tollway.ports import Outgoing
-from tollway.request import ChatRequest
+from tollway.catalogue.offers import Provider
+from tollway.jsontypes import JSON
+from tollway.ports import Dialect, Translator
 from tollway.routing.failure import Failure, FailureKind, UpstreamError
 
 __all__ = [
@@ -30,72 +27,6 @@ __all__ = [
     "request_headers",
     "retry_after",
 ]
-
-
-class Translator(Protocol):
-    """One stream being translated; made by `Dialect.stream`, fed in order, thrown away.
-
-    usage: the merged usage document so far, last value wins and snapshots are never summed (pains 15, 16); for `extract`.
-    """
-
-    usage: JSONObject | None
-
-    def event(self, event: ServerEvent) -> list[JSONObject]:
-        """The `chat.completion.chunk` objects that one upstream event says, without usage; possibly none.
-
-        Raises:
-            UpstreamError: the event is an error frame, or not what the dialect promises.
-        """
-        ...
-
-    @property
-    def is_done(self) -> bool:
-        """The provider has said that the answer is complete; a stream that ends before is a failure."""
-        ...
-
-
-class Dialect(Protocol):
-    """A wire language."""
-
-    @property
-    def is_identity(self) -> bool:
-        """The provider speaks the OpenAI shape: bytes pass through untouched and only usage is read."""
-        ...
-
-    def request(self, chat: ChatRequest, offer: Offer, max_tokens: int | None) -> Outgoing:
-        """The request for this offer, with credentials.
-
-        Args:
-            max_tokens: bound to send in place of the caller's; None sends none (rolling hold, R6b) unless the dialect
-                cannot do without one.
-
-        Raises:
-            UnsupportedField: the request carries a field that would be lost in translation; never silently dropped.
-        """
-        ...
-
-    def reply(self, body: JSONObject, model: str, answer_id: str, created: int) -> JSONObject:
-        """A whole `chat.completion` object, without usage, from the provider's whole answer.
-
-        Args:
-            model: the id to show. answer_id: the id to show. created: unix seconds to show.
-
-        Raises:
-            UpstreamError: the body is an error although the status was 2xx, or not what the dialect promises.
-        """
-        ...
-
-    def usage(self, body: JSONObject) -> JSONObject | None:
-        """The part of a whole answer that `extract` reads, None when it has no usage."""
-        ...
-
-    def stream(self, model: str, answer_id: str, created: int) -> Translator:
-        """A fresh translator for one stream; arguments as `reply`."""
-        ...
-
-    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-        """What a non-2xx answer means. `headers` are lower case."""
-        ...
 
 
 def endpoint(provider: Provider, path: str) -> str:
@@ -143,15 +74,15 @@ _BY_STATUS: Mapping[int, FailureKind] = {
 
 
 def kind_of_status(status: int) -> FailureKind:
-    """The kind that an HTTP status alone says."""
-    return _BY_STATUS.get(status, FailureKind.SERVER if status >= 500 else FailureKind.BAD_REQUEST)
+    """The kind that an HTTP status alone says. A redirect is nobody's request: it is never followed, nor blamed on one."""
+    return _BY_STATUS.get(status, FailureKind.BAD_REQUEST if 400 <= status < 500 else FailureKind.SERVER)
 
 
 def decoded(body: bytes) -> JSON:
     """JSON of a body, None when it is none: an error page may be anything."""
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -26,8 +26,7 @@ from tollway.errors import InvalidField
 from tollway.jsontypes import JSON, JSONObject
 from tollway.ports import Outgoing
 from tollway.providers.asked import Asked, Function, Thinking
-from tollway.providers.chunks import read
-from tollway.providers.dialect import Failure, endpoint, kind_of_status, request_headers, retry_after
+from tollway.providers.dialect import Failure, decoded, endpoint, kind_of_status, request_headers, retry_after
 from tollway.providers.gemini_reply import GeminiTranslator, answer, failure_of, usage_of
 from tollway.providers.parts import Part, ToolCall, Turn, list_of, object_of, text_of, turns
 from tollway.request import ChatRequest
@@ -91,7 +90,7 @@ class GeminiDialect:
         return GeminiTranslator(model, answer_id, created)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-        return failure_of(read(body), status, kind_of_status(status), retry_after(headers))
+        return failure_of(decoded(body), status, kind_of_status(status), retry_after(headers))
 
 
 _BEFORE_LEVELS = re.compile(r"gemini-[0-2](?:\.|\b)|gemma|learnlm")

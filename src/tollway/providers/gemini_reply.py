@@ -183,8 +183,10 @@ def usage_of(body: JSONObject) -> JSONObject | None:
     usage = body.get("usageMetadata")
     if not isinstance(usage, dict):
         return None
-    told: JSONObject = {"candidatesTokenCount": 0, **usage}
     prompt, results = usage.get("promptTokenCount"), usage.get("toolUsePromptTokenCount")
+    if prompt is None:
+        return {"usageMetadata": usage}
+    told: JSONObject = {"candidatesTokenCount": 0, **usage}
     if isinstance(prompt, int) and isinstance(results, int):
         told["promptTokenCount"] = prompt + results
     return {"usageMetadata": told}

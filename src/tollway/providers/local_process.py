@@ -6,7 +6,8 @@ A process of its own, so that generating tokens never holds up the gateway, and 
 import importlib.util
 import socket
 import subprocess
-import sys
+
+from tollway.providers.local_model import command
 
 URL_VARIABLE = "TOLLWAY_LOCAL_URL"
 
@@ -29,10 +30,12 @@ class LocalModel:
             port: int = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/v1"
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
-            [sys.executable, "-m", "tollway.providers.local_model", "--port", str(port)],
+            command(port),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # Ctrl-C in the terminal is for the gateway, which drains first and then ends this process.
+            start_new_session=True,
         )
 
     def stop(self) -> None:

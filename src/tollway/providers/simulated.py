@@ -24,7 +24,7 @@ from tollway.ports import Outgoing
 
 SCHEME = "simulated:"
 
-_WORDS = (
+_WORDS: list[str] = (
     "A toll road answers one question at every gate: who is passing, what does it cost, and who has paid. "
     "The meter counts what was used, the till takes exactly that, and the receipt says why. "
     "Nothing passes unpaid, nothing is paid twice, and whoever asks can add it up by hand."
@@ -165,8 +165,8 @@ def _answer(asked: _Asked) -> list[str]:
     if asked.model == "echo":
         return last.split() or ["(nothing)"]
     if asked.model == "large":
-        return list(_WORDS) * 4
-    return list(_WORDS)
+        return _WORDS * 4
+    return _WORDS[:]
 
 
 def _text(message: Mapping[str, JSON]) -> str:

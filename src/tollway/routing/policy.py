@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from tollway.catalogue.offers import Catalogue, Model, Offer
 from tollway.catalogue.prices import PriceList
 from tollway.catalogue.units import INPUT, OUTPUT
@@ -39,8 +41,7 @@ class Obstacle(StrEnum):
     PREFERENCES = "preferences"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """An offer that may answer, with the price list in force when it was chosen (pinned, money.md R11)."""
 
     offer: Offer
@@ -60,8 +61,7 @@ class Exclusion:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, gc=False):
     """The decision: at least one candidate, best first; and what was left out."""
 
     candidates: tuple[Candidate, ...]

@@ -34,7 +34,7 @@ def problems(settings: Settings) -> Iterator[ConfigurationError]:
         is_set = "upstream.attempt_timeout_s" in settings.origins
         yield settings.problem(
             "upstream.attempt_timeout_s" if is_set else "upstream.total_timeout_s",
-            f"an attempt may take {upstream.attempt_timeout_s} s, longer than its request's {upstream.total_timeout_s} s",
+            f"an attempt may take {upstream.attempt_timeout_s} s, its whole request {upstream.total_timeout_s} s",
             "raise upstream.total_timeout_s, or lower upstream.attempt_timeout_s",
         )
     try:

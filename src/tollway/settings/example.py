@@ -26,7 +26,13 @@ A provider that Tollway knows needs nothing here when its key is in the environm
 """
 _OWN = "A provider of your own, and its models: anything that speaks one of the dialects."
 _KNOWN_EXAMPLE = {"key_env": "MY_OPENAI_KEY", "url": "https://eu.api.openai.com/v1", "enabled": True}
-_OWN_EXAMPLE = {"name": "My server", "dialect": "openai", "url": "http://127.0.0.1:8000/v1", "key": "any-text"}
+_OWN_EXAMPLE = {
+    "name": "My server",
+    "dialect": "openai",
+    "url": "http://127.0.0.1:8000/v1",
+    "key": "any-text",
+    "on_disconnect": "estimate",
+}
 _MODEL_EXAMPLE = {
     "id": "my-model",
     "name": "My model",

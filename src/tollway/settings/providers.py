@@ -14,10 +14,8 @@ _FREE: Mapping[str, str] = {INPUT: "0", OUTPUT: "0"}
 def custom_providers(settings: Settings, environment: Mapping[str, str] | None = None) -> tuple[CustomProvider, ...]:
     """What `tollway.toml` says about providers, each with its credential and the place where it is said.
 
-    Providers that are not `enabled` are left out; `disabled_providers` names them.
-
-    Args:
-        environment: where the variables named by `key_env` are; None means the one the settings were loaded with.
+    Providers that are not `enabled` are left out; `disabled_providers` names them. `environment` is where the variables
+    named by `key_env` are; None means the one that the settings were loaded with.
     """
     variables = settings.environment if environment is None else environment
     return tuple(
@@ -49,6 +47,7 @@ def _provider(
         dialect=provider.dialect,
         name=provider.name,
         models=tuple(_model(model) for model in provider.models),
+        on_disconnect=provider.on_disconnect,
         file=settings.file or "tollway.toml",
         line=None if origin is None else origin.line,
         key_path=f"providers.{name}",

@@ -54,6 +54,10 @@ class Server(Section, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         int, _why("How long requests may still run once the server was told to stop.", "seconds", ge=0, le=3_600)
     ] = 30
+    keep_alive_seconds: Annotated[
+        int,
+        _why("A stream that is silent for so long gets a comment, lest a proxy close it.", "seconds", ge=1, le=3_600),
+    ] = 10
     body_limit_mb: Annotated[
         int, _why("The largest request body; images and audio ride in it.", "MiB", ge=1, le=1_024)
     ] = 20
@@ -63,9 +67,6 @@ class Server(Section, frozen=True, kw_only=True):
     log_format: Annotated[
         Literal["json", "text"], _why("One line per request: `json` for machines, `text` for eyes.")
     ] = "json"
-    log_prompts: Annotated[
-        bool, _why("Log what was asked and answered. Never by default: prompts are your users' words.")
-    ] = False
 
 
 class Data(Section, frozen=True, kw_only=True):
@@ -133,7 +134,7 @@ class Limits(Section, frozen=True, kw_only=True):
 
     requests_per_minute: Annotated[int, _why("Per key and UTC minute.", "requests", ge=-1, le=1_000_000_000)] = -1
     tokens_per_day: Annotated[
-        int, _why("Per key and UTC day, input and output together.", "tokens", ge=-1, le=1_000_000_000_000)
+        int, _why("Per key and UTC day, of input and output.", "tokens", ge=-1, le=1_000_000_000_000)
     ] = -1
 
 
@@ -150,7 +151,7 @@ class CustomModel(Section, frozen=True, kw_only=True):
 
     id: Annotated[str, _why("The name the provider knows it by.")]
     name: Annotated[str, _why("What people call it; the id if empty.")] = ""
-    context_tokens: Annotated[int, _why("Longest prompt and answer together; 0 if unknown.", "tokens", ge=0)] = 0
+    context_tokens: Annotated[int, _why("Longest prompt with its answer; 0 if unknown.", "tokens", ge=0)] = 0
     max_output_tokens: Annotated[int, _why("Longest answer; 0 if unknown.", "tokens", ge=0)] = 0
     tokenizer: Annotated[
         Literal["", "o200k", "cl100k"], _why("The vocabulary that counts its tokens exactly; empty estimates.")
@@ -173,6 +174,14 @@ class ProviderSettings(Section, frozen=True, kw_only=True):
         Literal["", "openai", "anthropic", "gemini"], _why("The wire language of a provider of your own.")
     ] = ""
     name: Annotated[str, _why("What people call it.")] = ""
+    on_disconnect: Annotated[
+        Literal["", "estimate", "drain", "no_bill"],
+        _why(
+            "When a caller hangs up: `estimate` stops the provider and charges the input and what was delivered; "
+            "`drain` reads the answer to its end and charges it; `no_bill` stops it and charges nothing. Empty: as "
+            "our data file says, `estimate` for a provider of your own."
+        ),
+    ] = ""
     models: Annotated[tuple[CustomModel, ...], _why("The models of a provider of your own.")] = ()
 
 

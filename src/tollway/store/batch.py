@@ -1,8 +1,9 @@
 """One transaction's worth of rows: what many requests decided, folded and written with few statements.
 
 Rows of the same table go out in statements of 64, 16, 4 and 1 rows. `executemany` would give up and take back the
-interpreter's lock once per row, which starves on a busy event loop; a statement of 64 rows does it once. A hold that was opened
-and ended within the same batch leaves no row but its end. Wallets and key days are written as sums of their changes.
+interpreter's lock once per row, which starves on a busy event loop; a statement of 64 rows does it once. A hold that
+was opened and ended within the same batch leaves no row but its end. Wallets and key days are written as sums of their
+changes.
 """
 
 import sqlite3
@@ -53,21 +54,19 @@ class ManyRows:
 _ACCOUNT = ManyRows("INSERT INTO accounts (id, code, currency) VALUES", 3)
 _DAY = ManyRows("INSERT INTO key_days (key_id, day) VALUES", 2, "ON CONFLICT DO NOTHING", is_exact=False)
 _OPEN = ManyRows(
-    "INSERT INTO holds (id, workspace_id, key_id, amount_nano, price_list_id, margin_bps, offer_id, opened_at, expires_at) "
-    "VALUES",
+    "INSERT INTO holds (id, workspace_id, key_id, amount_nano, price_list_id, margin_bps, offer_id, opened_at, "
+    "expires_at) VALUES",
     9,
 )
 _RAISE = ManyRows("UPDATE holds SET amount_nano = column2 FROM (VALUES", 2, ") WHERE id = column1")
 _CLOSE = ManyRows("DELETE FROM holds WHERE id IN (VALUES", 1, ")")
 _TRANSFER = ManyRows("INSERT INTO transfers (id, kind, external_ref, description, created_at_ms) VALUES", 5)
-_POSTING = ManyRows(
-    "INSERT INTO postings (transfer_id, line, account_id, amount_nano, balance_after_nano) VALUES", 5
-)
+_POSTING = ManyRows("INSERT INTO postings (transfer_id, line, account_id, amount_nano, balance_after_nano) VALUES", 5)
 _GENERATION = ManyRows(
-    "INSERT INTO generations (seq, id, workspace_id, key_id, outcome, hold_nano, charge_nano, bad_debt_nano, cost_nano, "
-    "price_list_id, margin_bps, opened_at, created_at_ms, model_asked, model, provider, offer_id, status, http_status, "
-    "error_code, is_streamed, finish_reason, input_tokens, output_tokens, cached_tokens, reasoning_tokens, usage_source, "
-    "latency_ms, ttft_ms, user_id) VALUES",
+    "INSERT INTO generations (seq, id, workspace_id, key_id, outcome, hold_nano, charge_nano, bad_debt_nano, "
+    "cost_nano, price_list_id, margin_bps, opened_at, created_at_ms, model_asked, model, provider, offer_id, status, "
+    "http_status, error_code, is_streamed, finish_reason, input_tokens, output_tokens, cached_tokens, "
+    "reasoning_tokens, usage_source, latency_ms, ttft_ms, user_id) VALUES",
     30,
 )
 _RECEIPT = ManyRows("INSERT INTO receipts (seq, story) VALUES", 2)
@@ -166,4 +165,3 @@ class Batch:
         _RECEIPT.run(cursor, self.receipts)
         _WALLET.run(cursor, [(workspace_id, *sums) for workspace_id, sums in self.wallets.items() if any(sums)])
         _SPEND.run(cursor, [(key_id, day, *sums) for (key_id, day), sums in self.spends.items() if any(sums)])
-

@@ -26,19 +26,15 @@ def is_done(connection: sqlite3.Connection) -> bool:
 async def bootstrap(ledger: EmbeddedLedger, who: Workspaces, grant_nano: int, now: int) -> FirstStart:
     """Make what a fresh installation needs.
 
-    A start that died half way is finished by the next one, with fresh secrets; the grant is made once. `grant_nano`: nano-USD
-    given to the first wallet, 0 for none. `now`: unix seconds.
+    A start that died half way is finished by the next one, with fresh secrets; the grant is made once. `grant_nano`:
+    nano-USD given to the first wallet, 0 for none. `now`: unix seconds.
     """
     organization = next(iter(who.organizations.values()), None) or await who.add_organization("First organization")
     workspace = next(iter(who.workspaces.values()), None) or await who.add_workspace(organization.id, "Default")
     if grant_nano:
         ref = "opening:" + workspace.id
-        await ledger.post(
-            credit("grant", workspace.id, grant_nano, external_ref=ref, description="Opening grant")
-        )
+        await ledger.post(credit("grant", workspace.id, grant_nano, external_ref=ref, description="Opening grant"))
     _, key = await who.add_key(workspace.id, name="First key")
     token = await who.add_operator("First operator")
-    await ledger.execute(
-        ("INSERT INTO installation (name, value) VALUES (?, ?)", (_DONE, str(now)))
-    )
+    await ledger.execute(("INSERT INTO installation (name, value) VALUES (?, ?)", (_DONE, str(now))))
     return FirstStart(workspace.id, key, token)

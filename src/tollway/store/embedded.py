@@ -23,8 +23,8 @@ from tollway.store.writer import Writer
 class EmbeddedStore:
     """Everything that is kept. Open it inside a running event loop, which then owns it; close it to drain.
 
-    ledger: `ports.Ledger`. workspaces: `ports.Directory`, and changes to who there is. wallets: credit, transfer, history.
-    generations: what was asked. idempotency: stored replies. recovered: what a crash had left.
+    ledger: `ports.Ledger`. workspaces: `ports.Directory`, and changes to who there is. wallets: credit, transfer,
+    history. generations: what was asked. idempotency: stored replies. recovered: what a crash had left.
     """
 
     def __init__(self, folder: DataFolder, *, clock: Clock, ids: Ids) -> None:

@@ -123,7 +123,8 @@ class Posted(Entry):
 class Ended(Entry):
     """A hold ended: settled, void or expired, with its transfer if money moved, and its generation.
 
-    hold_nano: what the hold came to; 0 if it had expired before (`is_late`). generation: a row in the order of the table.
+    hold_nano: what the hold came to; 0 if it had expired before (`is_late`). generation: a row in the order of the
+    table.
     """
 
     __slots__ = (
@@ -177,13 +178,16 @@ class Ended(Entry):
     def committed(self) -> None:
         if self.ending is not None:
             self.ending.pop(self.hold_id, None)
-        super().committed()
+        for future in self.waiters:
+            if not future.done():
+                future.set_result(None)
 
 
 COMPLETE = (
-    "UPDATE generations SET outcome = ?, hold_nano = ?, charge_nano = ?, bad_debt_nano = ?, cost_nano = ?, price_list_id = ?, "
-    "margin_bps = ?, opened_at = ?, created_at_ms = ?, model_asked = ?, model = ?, provider = ?, offer_id = ?, status = ?, "
-    "http_status = ?, error_code = ?, is_streamed = ?, finish_reason = ?, input_tokens = ?, output_tokens = ?, "
-    "cached_tokens = ?, reasoning_tokens = ?, usage_source = ?, latency_ms = ?, ttft_ms = ?, user_id = ? WHERE id = ?"
+    "UPDATE generations SET outcome = ?, hold_nano = ?, charge_nano = ?, bad_debt_nano = ?, cost_nano = ?, "
+    "price_list_id = ?, margin_bps = ?, opened_at = ?, created_at_ms = ?, model_asked = ?, model = ?, provider = ?, "
+    "offer_id = ?, status = ?, http_status = ?, error_code = ?, is_streamed = ?, finish_reason = ?, input_tokens = ?, "
+    "output_tokens = ?, cached_tokens = ?, reasoning_tokens = ?, usage_source = ?, latency_ms = ?, ttft_ms = ?, "
+    "user_id = ? WHERE id = ?"
 )
 COMPLETE_STORY = "UPDATE receipts SET story = ? WHERE seq = (SELECT seq FROM generations WHERE id = ?)"

@@ -1,7 +1,7 @@
 """Requests as they were kept: one by id with all its receipt needs, lists, and sums for `/v1/usage`.
 
-Every query takes the workspace (security.md: IDOR); another tenant's id is not found. Sums are made by SQL over an index of
-workspace and time, so that their cost follows the period that was asked for, not the age of the installation.
+Every query takes the workspace (security.md: IDOR); another tenant's id is not found. Sums are made by SQL over an
+index of workspace and time, so that their cost follows the period that was asked for, not the age of the installation.
 """
 
 import sqlite3
@@ -39,6 +39,12 @@ _SUMS = (
     "coalesce(sum(status <> 'ok'), 0)"
 )
 _ONE = ("SELECT", GENERATION_COLUMNS, ", r.story FROM generations AS g LEFT JOIN receipts AS r ON r.seq = g.seq")
+_MANY = (
+    *("SELECT", GENERATION_COLUMNS, ", x'7b7d', g.seq FROM generations AS g"),
+    "WHERE g.workspace_id = ? AND g.created_at_ms >= ? AND g.created_at_ms < ?",
+    "AND (g.created_at_ms, g.seq) < (?, ?) AND (? = '' OR g.key_id = ?)",
+    "ORDER BY g.created_at_ms DESC, g.seq DESC LIMIT ?",
+)
 _POSTINGS = """
 SELECT a.code, p.amount_nano
 FROM transfers AS t JOIN postings AS p ON p.transfer_id = t.id JOIN accounts AS a ON a.id = p.account_id
@@ -71,8 +77,8 @@ class Page(NamedTuple):
 class Sum(NamedTuple):
     """Usage of one bucket and group.
 
-    bucket: unix seconds of its start, 0 when none was asked for. group: the values of the groups, in the order asked for.
-    Money in nano-USD; cost_nano is what providers took and is not for customers.
+    bucket: unix seconds of its start, 0 when none was asked for. group: the values of the groups, in the order asked
+    for. Money in nano-USD; cost_nano is what providers took and is not for customers.
     """
 
     bucket: int
@@ -178,15 +184,7 @@ def _recent(
     start_ms: int,
     end_ms: int,
 ) -> Page:
-    text = " ".join(
-        (
-            "SELECT",
-            GENERATION_COLUMNS,
-            ", x'7b7d', g.seq FROM generations AS g WHERE g.workspace_id = ? AND g.created_at_ms >= ? AND g.created_at_ms < ?",
-            "AND (g.created_at_ms, g.seq) < (?, ?) AND (? = '' OR g.key_id = ?)",
-            "ORDER BY g.created_at_ms DESC, g.seq DESC LIMIT ?",
-        )
-    )
+    text = " ".join(_MANY)
     params: Params = (workspace_id, start_ms, end_ms, *after, key_id, key_id, limit + 1)
     rows = connection.execute(text, params).fetchall()
     found = [generation(row) for row in rows[:limit]]

@@ -1,13 +1,14 @@
-"""Replies by Idempotency-Key: a client that asks again within a day gets the stored reply and is charged once (money.md R10).
+"""Replies by Idempotency-Key: who asks again within a day gets the stored reply and is charged once (money.md R10).
 
-What is not on disk yet is in memory; everything else is one look-up by primary key on a connection of its own, so memory does
-not grow with the keys of a day. Writes ride with the ledger's; a key whose request died with the process may be used again.
+What is not on disk yet is in memory; everything else is one look-up by primary key on a connection of its own, so
+memory does not grow with the keys of a day. Writes ride with the ledger's; a key whose request died with the process
+may be used again.
 """
 
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tollway.errors import LedgerUnavailable
 from tollway.store.entries import Entry, Statements
@@ -15,24 +16,27 @@ from tollway.store.ledger import EmbeddedLedger
 from tollway.store.sqlite import Params, open_reader
 
 KEPT_S = 86_400
-State = Literal["new", "running", "replay", "mismatch"]
 
-_FIND = "SELECT body_hash, state, status, content_type, reply, created_at FROM replies WHERE workspace_id = ? AND key = ?"
+_FIND = (
+    "SELECT body_hash, state, status, content_type, reply, created_at FROM replies WHERE workspace_id = ? AND key = ?"
+)
 _RUN = """
 INSERT INTO replies (workspace_id, key, body_hash, state, created_at) VALUES (?, ?, ?, 'running', ?)
 ON CONFLICT DO UPDATE SET body_hash = excluded.body_hash, state = 'running', status = 0, content_type = '', reply = x'',
                           created_at = excluded.created_at
 """
-_FINISH = "UPDATE replies SET state = 'done', status = ?, content_type = ?, reply = ? WHERE workspace_id = ? AND key = ?"
+_FINISH = (
+    "UPDATE replies SET state = 'done', status = ?, content_type = ?, reply = ? WHERE workspace_id = ? AND key = ?"
+)
 _FORGET = "DELETE FROM replies WHERE workspace_id = ? AND key = ?"
 _PURGE = "DELETE FROM replies WHERE created_at < ? AND state = 'done'"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Begun:
-    """What `begin` found. With `replay`: status, content_type and body of the stored reply."""
+    """What `begin` found: `new`, `running`, `mismatch`, or `replay` with the stored reply."""
 
-    state: State
+    state: str
     status: int = 0
     content_type: str = ""
     body: bytes = b""
@@ -50,7 +54,7 @@ class _Kept(NamedTuple):
 class _Write(Statements):
     """A write of one key's row; forgets the copy in memory when it is on disk and nothing newer came."""
 
-    __slots__ = ("_key", "_kept", "_recent")
+    __slots__ = ("_kept", "_key", "_recent")
 
     def __init__(
         self,

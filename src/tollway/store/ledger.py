@@ -1,7 +1,7 @@
 """The embedded ledger: decisions in the book, rows through the writer (implements `ports.Ledger`).
 
-A hold is decided at once and its row follows; a settle or void returns when it is on disk, which puts the hold's row there
-too, because the queue keeps the order. Racers on one hold get the first one's result.
+A hold is decided at once and its row follows; a settle or void returns when it is on disk, which puts the hold's row
+there too, because the queue keeps the order. Racers on one hold get the first one's result.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple, cast
 
 from tollway.errors import AlreadyExists, Broken, LedgerUnavailable
@@ -30,8 +31,8 @@ from tollway.store.writer import Writer
 _WALLETS = chart.WALLETS.removesuffix("*")
 _NEW_WALLET = "INSERT INTO wallets (workspace_id, account_id) VALUES (?, ?)"
 _END = (
-    "SELECT outcome, hold_nano, price_list_id, margin_bps, opened_at, charge_nano, bad_debt_nano, cost_nano, workspace_id, key_id "
-    "FROM generations WHERE id = ?"
+    "SELECT outcome, hold_nano, price_list_id, margin_bps, opened_at, charge_nano, bad_debt_nano, cost_nano, "
+    "workspace_id, key_id FROM generations WHERE id = ?"
 )
 
 
@@ -71,6 +72,8 @@ class EmbeddedLedger:
         self._journal = Journal(snapshot, writer.push)
         self._ending: dict[str, Ended] = {}
         self._running: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._unended: set[str] = set()
+        """Holds whose end could not be written: whoever asked was told so, and will hardly ask again."""
         self._bad_debt_nano = 0
         self.leaked = Leakage(0, 0)
 
@@ -79,9 +82,16 @@ class EmbeddedLedger:
         self._ending.clear()
 
     def came_up(self, snapshot: Snapshot) -> None:
-        """Writing works again: go on from what is on disk."""
+        """Writing works again: go on from what is on disk.
+
+        A hold whose end failed expires now, in the customer's favour, instead of when its time is up; a settle that is
+        tried again is a late one (R9).
+        """
         self._book = snapshot.book
         self._journal.reset(snapshot)
+        unended, self._unended = self._unended, set()
+        overdue = [hold for hold_id in unended if (hold := self._book.holds.get(hold_id)) is not None]
+        self._expire(overdue, "its end could not be written")
 
     # --- ports.Ledger ---
 
@@ -122,7 +132,7 @@ class EmbeddedLedger:
         hold = self._book.holds.get(settlement.hold_id)
         if hold is None:
             return await self._settle_ended(settlement)
-        self._writer.refuse_if_down()
+        self._refuse_end_if_down(hold)
         taken, bad_debt = self._book.cover(hold.workspace_id, settlement.charge.charge, hold.amount_nano)
         transfer = _usage(settlement, hold.workspace_id, taken, bad_debt)
         # Everything that can be refused has been; from here on the book changes.
@@ -141,7 +151,7 @@ class EmbeddedLedger:
         ended.hold_nano, ended.taken_nano = hold.amount_nano, taken
         self._enter(ended, transfer, wallet)
         self._bad_debt_nano += bad_debt
-        await self._queue_end(ended)
+        await self._end(ended)
         return Settled(taken, bad_debt)
 
     async def void(self, hold_id: str, generation: Generation, failover_cost_nano: int = 0) -> None:
@@ -151,14 +161,14 @@ class EmbeddedLedger:
             if await self._stored(hold_id) is None:
                 raise _lost(hold_id)
             return
-        self._writer.refuse_if_down()
+        self._refuse_end_if_down(hold)
         transfer = failover(hold_id, provider=generation.provider, failover_nano=failover_cost_nano)
         self._book.release(hold, "void")
         end = End("void", hold.amount_nano, hold.price_list_id, hold.margin_bps, hold.opened_at)
         ended = self._ended(hold.id, hold.workspace_id, hold.key_id, end, generation)
         ended.hold_nano = hold.amount_nano
         self._enter(ended, transfer, None)
-        await self._queue_end(ended)
+        await self._end(ended)
 
     def balance(self, workspace_id: str) -> Balance:
         """The wallet as decided so far. Raises NotFound."""
@@ -195,17 +205,11 @@ class EmbeddedLedger:
         """End holds that are past their time (R9); returns when that is on disk. `now`: unix seconds."""
         self._writer.refuse_if_down()
         overdue = [hold for hold in self._book.holds.values() if hold.expires_at <= now]
-        waits = list[asyncio.Future[None]]()
-        for hold in overdue:
-            self._book.release(hold, "expire")
-            entry = expired(hold, self._journal.generation(), "no end of this request was recorded in time")
-            waits.append(self._queue_end(entry))
+        waits = self._expire(overdue, "no end of this request was recorded in time")
         for spend in self._book.spends.values():
             spend.forget_before(now // 86_400)
         await asyncio.gather(*waits)
-        swept = Leakage(len(overdue), sum(hold.amount_nano for hold in overdue))
-        self.leaked = Leakage(self.leaked.holds + swept.holds, self.leaked.amount_nano + swept.amount_nano)
-        return swept
+        return Leakage(len(overdue), sum(hold.amount_nano for hold in overdue))
 
     async def post(self, transfer: Transfer) -> PostedTransfer:
         """Post a transfer, once for ever per (kind, external_ref); returns when it is on disk.
@@ -254,19 +258,45 @@ class EmbeddedLedger:
 
     def _ended(self, hold_id: str, workspace_id: str, key_id: str, end: End, generation: Generation) -> Ended:
         row = generation_row(self._journal.generation(), generation, end)
-        return Ended(
-            hold_id, workspace_id, key_id, end.opened_at // 86_400, generation=row, story=generation.receipt
-        )
+        return Ended(hold_id, workspace_id, key_id, end.opened_at // 86_400, generation=row, story=generation.receipt)
 
     def _enter(self, ended: Ended, transfer: Transfer | None, wallet: Wallet | None) -> None:
         if transfer is not None:
             balances = {} if wallet is None else {_WALLETS + wallet.workspace_id: wallet.posted_nano}
             _, ended.transfer, ended.postings = self._journal.rows(transfer, balances, int(self._clock.now() * 1000))
 
+    def _refuse_end_if_down(self, hold: Hold) -> None:
+        if self._writer.is_down:
+            self._unended.add(hold.id)
+            self._writer.refuse_if_down()
+
     def _queue_end(self, ended: Ended) -> "asyncio.Future[None]":
         self._ending[ended.hold_id] = ended
         ended.ending = self._ending
-        return self._writer.push_now(ended)
+        return self._writer.push_now(ended, is_alone=not self._book.holds)
+
+    async def _end(self, ended: Ended) -> None:
+        try:
+            await self._queue_end(ended)
+        except LedgerUnavailable:
+            self._unended.add(ended.hold_id)
+            raise
+
+    def _expire(self, overdue: list[Hold], reason: str) -> "list[asyncio.Future[None]]":
+        """End holds that nobody ends, and count them as leakage."""
+        waits = list[asyncio.Future[None]]()
+        for hold in overdue:
+            self._book.release(hold, "expire")
+            wait = self._queue_end(expired(hold, self._journal.generation(), reason))
+            wait.add_done_callback(partial(self._not_expired, hold.id))
+            waits.append(wait)
+        nano = sum(hold.amount_nano for hold in overdue)
+        self.leaked = Leakage(self.leaked.holds + len(overdue), self.leaked.amount_nano + nano)
+        return waits
+
+    def _not_expired(self, hold_id: str, wait: "asyncio.Future[None]") -> None:
+        if not wait.cancelled() and wait.exception() is not None:
+            self._unended.add(hold_id)
 
     async def _settle_ended(self, settlement: Settlement) -> Settled:
         """A settle of a hold that is not open: the earlier result, or a late settle of an expired one (R9)."""
@@ -284,12 +314,14 @@ class EmbeddedLedger:
             transfer = _usage(settlement, stored.workspace_id, taken, bad_debt)
             wallet = self._book.settle_late(stored.workspace_id, stored.key_id, end.opened_at // 86_400, taken)
             # hold_nano 0: nothing was held any more, so the whole charge is an overrun (I6).
-            end = end._replace(outcome="settled", hold_nano=0, charge_nano=taken, bad_debt_nano=bad_debt, cost_nano=charge.cost)
+            end = end._replace(
+                outcome="settled", hold_nano=0, charge_nano=taken, bad_debt_nano=bad_debt, cost_nano=charge.cost
+            )
             ended = self._ended(hold_id, stored.workspace_id, stored.key_id, end, settlement.generation)
             ended.is_late, ended.taken_nano = True, taken
             self._enter(ended, transfer, wallet)
             self._bad_debt_nano += bad_debt
-            await self._queue_end(ended)
+            await self._end(ended)
             return Settled(taken, bad_debt)
 
     async def _stored(self, hold_id: str) -> _Stored | None:
@@ -336,5 +368,5 @@ def _stored(connection: sqlite3.Connection, hold_id: str) -> _Stored | None:
 
 
 def _lost(hold_id: str) -> LedgerUnavailable:
-    # Its row was never written (the ledger failed), or it is open on disk and waits for recovery: nothing may be moved now.
+    # Its row was never written (the ledger failed), or it is open on disk and waits for recovery: nothing may move now.
     return LedgerUnavailable(f"request {hold_id} has no hold to end; nothing was charged")

@@ -1,4 +1,4 @@
-"""The reader: queries on read-only connections in two threads, so that none runs on the event loop or waits for the writer."""
+"""The reader: queries on read-only connections in two threads; none runs on the event loop or waits for the writer."""
 
 import asyncio
 import sqlite3

@@ -1,7 +1,8 @@
 """Recovery: what a crash left is ended, in the customer's favour, before the first request is served.
 
-The lock file proves that no other process owns the folder, so every open hold belongs to a process that is dead. Each ends as
-`expired`: released, charged nothing, counted as leakage, and given a generation so that a receipt exists (money.md R9).
+The lock file proves that no other process owns the folder, so every open hold belongs to a process that is dead. Each
+ends as `expired`: released, charged nothing, counted as leakage, and given a generation so that a receipt exists
+(money.md R9).
 """
 
 import sqlite3

@@ -81,7 +81,23 @@ def key_row(key: Key, digest: bytes) -> Params:
 
 def key(row: Row) -> tuple[bytes, Key]:
     """(digest, key) of `KEY_COLUMNS` and the organization's id."""
-    (id_, workspace, name, prefix, digest, scopes, allowed, budget, window, rpm, tokens, expires, revoked, created, org) = row
+    (
+        id_,
+        workspace,
+        name,
+        prefix,
+        digest,
+        scopes,
+        allowed,
+        budget,
+        window,
+        rpm,
+        tokens,
+        expires,
+        revoked,
+        created,
+        org,
+    ) = row
     return digest, Key(
         id=id_,
         workspace_id=workspace,
@@ -103,8 +119,8 @@ def key(row: Row) -> tuple[bytes, Key]:
 GENERATION_COLUMNS = (
     "g.id, g.workspace_id, g.key_id, g.created_at_ms, g.model_asked, g.model, g.provider, g.offer_id, g.status, "
     "g.http_status, g.error_code, g.is_streamed, g.finish_reason, g.input_tokens, g.output_tokens, g.cached_tokens, "
-    "g.reasoning_tokens, g.usage_source, g.cost_nano, g.charge_nano, g.latency_ms, g.ttft_ms, g.user_id, g.outcome, g.hold_nano, "
-    "g.price_list_id, g.margin_bps, g.opened_at, g.bad_debt_nano"
+    "g.reasoning_tokens, g.usage_source, g.cost_nano, g.charge_nano, g.latency_ms, g.ttft_ms, g.user_id, g.outcome, "
+    "g.hold_nano, g.price_list_id, g.margin_bps, g.opened_at, g.bad_debt_nano"
 )
 """What `generation` and `generation_end` read; the story follows."""
 

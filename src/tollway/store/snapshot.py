@@ -12,8 +12,8 @@ _ACCOUNTS = "SELECT code, id FROM accounts"
 _SPENDS = "SELECT key_id, sum(spent_nano), sum(held_nano) FROM key_days GROUP BY key_id"
 _DAYS = "SELECT key_id, day, spent_nano, held_nano FROM key_days WHERE day >= ? OR held_nano > 0"
 _HOLDS = """
-SELECT h.id, h.workspace_id, h.key_id, h.amount_nano, h.opened_at, h.expires_at, h.price_list_id, h.margin_bps, h.offer_id,
-       k.budget_nano, k.budget_window
+SELECT h.id, h.workspace_id, h.key_id, h.amount_nano, h.opened_at, h.expires_at, h.price_list_id, h.margin_bps,
+       h.offer_id, k.budget_nano, k.budget_window
 FROM holds AS h JOIN keys AS k ON k.id = h.key_id
 """
 _DAYS_READ = 40
@@ -32,7 +32,9 @@ class Snapshot:
 def open_holds(connection: sqlite3.Connection) -> list[Hold]:
     """Holds that have not ended."""
     holds = list[Hold]()
-    for id_, workspace, key, amount, opened, expires, prices, margin, offer, limit, window in connection.execute(_HOLDS):
+    for id_, workspace, key, amount, opened, expires, prices, margin, offer, limit, window in connection.execute(
+        _HOLDS
+    ):
         holds.append(
             Hold(
                 id_,

@@ -1,8 +1,9 @@
 """SQLite: how a connection is opened, and how the schema comes to its version.
 
-WAL, so that readers never wait for the writer; synchronous=FULL, so that a committed settle survives a power cut; foreign
-keys on; recursive triggers on, so that REPLACE cannot delete past an append-only trigger. Migrations are numbered SQL files;
-a database that is newer than this program, or whose applied files differ from ours, is refused (pains C-8).
+WAL, so that readers never wait for the writer; synchronous=FULL, so that a committed settle survives a power cut;
+foreign keys on; recursive triggers on, so that REPLACE cannot delete past an append-only trigger. Migrations are
+numbered SQL files; a database that is newer than this program, or whose applied files differ from ours, is refused
+(pains C-8).
 """
 
 import hashlib
@@ -97,7 +98,8 @@ def migrations() -> tuple[Migration, ...]:
 def migrate(connection: sqlite3.Connection, now: int, steps: Sequence[Migration] | None = None) -> list[str]:
     """Bring the schema to this program's version; the names of the steps applied.
 
-    Each step is one transaction together with its row in `schema_migrations`, so a crash leaves a whole number of steps.
+    Each step is one transaction together with its row in `schema_migrations`, so a crash leaves a whole number of
+    steps.
 
     Raises:
         ConfigurationError: the database is newer than this program, or a step that was applied has another text now.
@@ -139,7 +141,7 @@ def check_version(connection: sqlite3.Connection, steps: Sequence[Migration] | N
                 file=file,
                 line=None,
                 key="schema version",
-                problem=f"the database has step {version} ({name}), and this program only knows {max(known, default=0)}",
+                problem=f"the database has step {version} ({name}), this program knows up to {max(known, default=0)}",
                 fix="run the newer Tollway that made it, or restore the backup taken before the upgrade",
             )
         if step.checksum != checksum:

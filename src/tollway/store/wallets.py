@@ -1,7 +1,7 @@
 """What an owner or an operator does with wallets: see their balance and history, credit them, move money between them.
 
-One implementation for the admin API and the command line. Every movement is keyed by its reference for ever, so asking twice
-moves once.
+One implementation for the admin API and the command line. Every movement is keyed by its reference for ever, so asking
+twice moves once.
 """
 
 import sqlite3
@@ -20,7 +20,8 @@ from tollway.store.workspaces import Workspaces
 
 _PREFIX = "txn_"
 _HISTORY = """
-SELECT p.transfer_id, t.kind, p.amount_nano, p.balance_after_nano, t.description, t.created_at_ms, t.external_ref, g.model_asked
+SELECT p.transfer_id, t.kind, p.amount_nano, p.balance_after_nano, t.description, t.created_at_ms, t.external_ref,
+       g.model_asked
 FROM postings AS p INDEXED BY postings_of_wallet
 JOIN transfers AS t ON t.id = p.transfer_id
 LEFT JOIN generations AS g ON t.kind = 'usage' AND g.id = t.external_ref
@@ -71,7 +72,10 @@ class Wallets:
         return self._ledger.balance(workspace_id)
 
     async def history(self, workspace_id: str, *, limit: int = 50, after: str = "", type: str = "") -> History:  # noqa: A002
-        """The movements of a wallet. `type`: only these, e.g. `topup`. limit: 1..1000. Raises InvalidField, NotFound."""
+        """The movements of a wallet.
+
+        `type`: only these, e.g. `topup`. limit: 1..1000. Raises InvalidField, NotFound.
+        """
         check_limit(limit)
         self._workspaces.workspace(workspace_id)
         return await self._reader.run(history, workspace_id, limit=limit, after=after, kind=type)

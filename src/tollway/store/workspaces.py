@@ -1,6 +1,7 @@
 """Organizations, workspaces, keys and operators: kept in tables, served from memory (implements `ports.Directory`).
 
-One process owns the data folder, so the snapshot is exact: a change is written first and seen by the next request after it.
+One process owns the data folder, so the snapshot is exact: a change is written first and seen by the next request after
+it.
 """
 
 import sqlite3
@@ -12,10 +13,19 @@ from tollway.ports import Clock, Ids
 from tollway.store.ledger import EmbeddedLedger
 from tollway.store.rows import key as key_of_row
 from tollway.store.rows import key_row
-from tollway.workspaces.key import ADMIN_PREFIX, DEFAULT_SCOPES, SCOPES, BudgetWindow, Key, digest, new_secret, public_part
+from tollway.workspaces.key import (
+    ADMIN_PREFIX,
+    DEFAULT_SCOPES,
+    SCOPES,
+    BudgetWindow,
+    Key,
+    digest,
+    new_secret,
+    public_part,
+)
 from tollway.workspaces.workspace import Organization, Workspace, checked_name
 
-_KEYS = """
+KEYS = """
 SELECT k.id, k.workspace_id, k.name, k.prefix, k.digest, k.scopes, k.allowed_models, k.budget_nano, k.budget_window,
        k.requests_per_minute, k.tokens_per_day, k.expires_at, k.revoked_at, k.created_at, w.organization_id
 FROM keys AS k JOIN workspaces AS w ON w.id = k.workspace_id
@@ -57,10 +67,11 @@ class Workspaces:
         }
         self._by_digest: dict[bytes, Key] = {}
         self._digests: dict[str, bytes] = {}
-        for row in connection.execute(_KEYS):
+        for row in connection.execute(KEYS):
             self._know(*key_of_row(row))
         self._operators = {
-            row[0]: str(row[1]) for row in connection.execute("SELECT digest, id FROM operators WHERE revoked_at IS NULL")
+            row[0]: str(row[1])
+            for row in connection.execute("SELECT digest, id FROM operators WHERE revoked_at IS NULL")
         }
 
     def _know(self, key_digest: bytes, key: Key) -> None:

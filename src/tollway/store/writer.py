@@ -1,15 +1,16 @@
 """The writer: one thread, the only write connection, and group commit.
 
-The event loop appends entries to a queue and goes on. The thread takes all that is queued, writes it as one transaction,
-commits (fsync), and tells the loop once for all of them; meanwhile the next entries gather, so the size of a group follows the
-load and no request waits for company. Entries that nobody waits for (a hold) may linger two milliseconds, so that a fast
-request is written once, as one row that is opened and ended.
+The event loop appends entries to a queue and goes on. The thread takes all that is queued, writes it as one
+transaction, commits (fsync), and tells the loop once for all of them; meanwhile the next entries gather, so the size of
+a group follows the load and no request waits for company. Entries that nobody waits for (a hold) may linger two
+milliseconds, so that a fast request is written once, as one row that is opened and ended.
 
-When a write fails - disk full, I/O error - everything queued fails with it: later decisions stood on earlier ones. The ledger
-is down until a probe write succeeds and the book has been read again from disk; the thread tries once a second.
+When a write fails - disk full, I/O error - everything queued fails with it: later decisions stood on earlier ones. The
+ledger is down until a probe write succeeds and the book has been read again from disk; the thread tries once a second.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections import deque
@@ -24,10 +25,18 @@ from tollway.store.entries import Entry
 Snapshot = TypeVar("Snapshot")
 
 _LINGER_S = 0.002
+_GROUP_S = 0.001
 _RETRY_S = 1.0
 _GROUP_MAX = 4_096
 QUEUE_MAX = 50_000
 
+_OF_ENTRY = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+    sqlite3.NotSupportedError,
+)
 _PROBE = "INSERT INTO probes (id, filler) VALUES (1, zeroblob(131072))"
 _UNPROBE = "DELETE FROM probes"
 
@@ -60,6 +69,7 @@ class Writer(Generic[Snapshot]):
         self._closing = threading.Event()
         self._resumed = threading.Event()
         self._is_waking = False
+        self._woken_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._connection: sqlite3.Connection | None = None
         self._thread = threading.Thread(target=self._run, name="tollway-writer", daemon=True)
@@ -95,15 +105,23 @@ class Writer(Generic[Snapshot]):
         if self._timer is None and not self._is_waking:
             self._timer = self._loop.call_later(_LINGER_S, self._wake)
 
-    def push_now(self, entry: Entry) -> "asyncio.Future[None]":
-        """Queue an entry and everything before it; the future ends when it is on disk."""
+    def push_now(self, entry: Entry, *, is_alone: bool = False) -> "asyncio.Future[None]":
+        """Queue an entry and everything before it; the future ends when it is on disk.
+
+        `is_alone`: nobody else will want a write soon, so do not wait for company.
+        """
         future = self._loop.create_future()
         entry.waiters.append(future)
         self._queue.append(entry)
         if not self._is_waking:
-            # At the end of this turn of the loop, so that all settles of the turn make one group.
+            # At the end of this turn of the loop, so that all settles of the turn make one group; on a busy server not
+            # more often than every millisecond, since each wake takes the interpreter away from the requests.
             self._is_waking = True
-            self._loop.call_soon(self._wake)
+            wait = 0.0 if is_alone else self._woken_at + _GROUP_S - self._loop.time()
+            if wait <= 0:
+                self._loop.call_soon(self._wake)
+            else:
+                self._loop.call_later(wait, self._wake)
         return future
 
     async def close(self) -> None:
@@ -117,6 +135,7 @@ class Writer(Generic[Snapshot]):
 
     def _wake(self) -> None:
         self._is_waking = False
+        self._woken_at = self._loop.time()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -145,7 +164,10 @@ class Writer(Generic[Snapshot]):
     # --- on the thread ---
 
     def _run(self) -> None:
-        self._connection = self._connect()
+        try:
+            self._connection = self._connect()
+        except sqlite3.Error as error:
+            self._recover([], [], str(error))
         while not self._is_over:
             self._tokens.get()
             while self._queue and not self._is_over:
@@ -156,6 +178,9 @@ class Writer(Generic[Snapshot]):
 
     def _disconnect(self) -> None:
         if self._connection is not None:
+            # Readers may still be open, and then closing alone would leave everything in the write-ahead log.
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
             self._connection = None
 
@@ -165,10 +190,11 @@ class Writer(Generic[Snapshot]):
             entries.append(self._queue.popleft())
         try:
             self._write(entries)
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError, ValueError, TypeError) as error:
-            self._one_by_one(entries, error)
-        except sqlite3.Error as error:
-            self._recover(entries, [], str(error))
+        except Exception as error:  # noqa: BLE001 - a thread that dies would leave every request waiting
+            if _is_of_disk(error):
+                self._recover(entries, [], str(error))
+            else:
+                self._one_by_one(entries, error)
         else:
             self._loop.call_soon_threadsafe(self._done, entries)
 
@@ -192,18 +218,18 @@ class Writer(Generic[Snapshot]):
         self.written += len(entries)
 
     def _one_by_one(self, entries: list[Entry], error: Exception) -> None:
-        """A row broke a rule of the schema, which is a bug: find the entry, so that the others need not fail with it."""
+        """A row broke a rule of the schema, which is a bug: find its entry, so that the others need not fail too."""
         good, broken = list[Entry](), list[tuple[Entry, Exception]]()
         reason = f"an entry broke a rule of the schema: {error}"
         for at, entry in enumerate(entries):
             try:
                 self._write([entry])
-            except (sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError, ValueError, TypeError) as failure:
+            except Exception as failure:  # noqa: BLE001 - as above
+                if _is_of_disk(failure):
+                    self._loop.call_soon_threadsafe(self._done, good)
+                    self._recover(entries[at:], broken, str(failure))
+                    return
                 broken.append((entry, failure))
-            except sqlite3.Error as failure:
-                self._loop.call_soon_threadsafe(self._done, good)
-                self._recover(entries[at:], broken, str(failure))
-                return
             else:
                 good.append(entry)
         self._loop.call_soon_threadsafe(self._done, good)
@@ -218,12 +244,17 @@ class Writer(Generic[Snapshot]):
                 self._connection.execute(_PROBE)
                 self._connection.execute(_UNPROBE)
                 snapshot = self._load(self._connection)
-            except sqlite3.Error:
+            except (sqlite3.Error, Broken):
                 self._closing.wait(_RETRY_S)
             else:
-                # Entries queued before the loop heard of the failure stand on the old book: take none until it is swapped.
+                # What was queued before the loop heard of the failure stands on the old book: wait for the new one.
                 self._resumed.clear()
                 self._loop.call_soon_threadsafe(self._up, snapshot)
                 self._resumed.wait()
                 return
         self._is_over = True
+
+
+def _is_of_disk(error: Exception) -> bool:
+    """The database could not be written; anything else is the fault of one entry."""
+    return isinstance(error, sqlite3.Error) and not isinstance(error, _OF_ENTRY)

@@ -1,7 +1,7 @@
 """An API key: what it looks like, what of it is kept, and what it may do.
 
-`tw_` + 4 public characters + 43 characters of 32 random bytes, base62. Only an HMAC-SHA256 under the installation's pepper
-is kept; the key itself is shown once (contract.md, security.md CVE-2026-42208).
+`tw_` + 4 public characters + 43 characters of 32 random bytes, base62. Only an HMAC-SHA256 under the installation's
+pepper is kept; the key itself is shown once (contract.md, security.md CVE-2026-42208).
 """
 
 import hmac

@@ -1,7 +1,7 @@
 """Organizations, their workspaces, and the operators of an installation.
 
-An organization pays; a workspace is the tenant of every request and has its own wallet and keys (contract.md, Who is who). An
-operator runs the installation and sees them all.
+An organization pays; a workspace is the tenant of every request and has its own wallet and keys (contract.md, Who is
+who). An operator runs the installation and sees them all.
 """
 
 from dataclasses import dataclass
