@@ -81,11 +81,25 @@ async def measure(folder: Path, concurrency: int, seconds: float, receipt: int, 
             began = time.perf_counter()
             id_, now = ids.new(), int(time.time())
             await ledger.hold(
-                HoldOrder(id_, key.workspace_id, key, 71_656_200, "openai/gpt@2026-01-01", 1000, "gpt@openai", now, now + 900)
+                HoldOrder(
+                    id_, key.workspace_id, key, 71_656_200, "openai/gpt@2026-01-01", 1000, "gpt@openai", now, now + 900
+                )
             )
             generation = Generation(
-                id_, key.workspace_id, key.id, now * 1000, "openai/gpt-5.1", "openai/gpt-5.1", "openai", "gpt@openai",
-                input_tokens=1234, output_tokens=567, usage_source="provider", latency_ms=3, ttft_ms=1, receipt=story,
+                id_,
+                key.workspace_id,
+                key.id,
+                now * 1000,
+                "openai/gpt-5.1",
+                "openai/gpt-5.1",
+                "openai",
+                "gpt@openai",
+                input_tokens=1234,
+                output_tokens=567,
+                usage_source="provider",
+                latency_ms=3,
+                ttft_ms=1,
+                receipt=story,
             )
             await ledger.settle(Settlement(id_, CHARGE, "openai", generation))
             latencies.append(time.perf_counter() - began)

@@ -23,6 +23,7 @@ import uvicorn
 import uvloop
 
 from tollway.api.chat import ChatEndpoint
+from tollway.api.connection import Connection
 from tollway.api.rooms import Rooms
 from tollway.api.server import Server
 from tollway.catalogue.load import load_catalogue, snapshot_path
@@ -32,6 +33,7 @@ from tollway.gateway.call import CallPolicy, Calls
 from tollway.gateway.chat import Road
 from tollway.gateway.reserve import HoldPolicy, Reserve
 from tollway.gateway.settle import Till
+from tollway.metering.tokens import count
 from tollway.money.amount import format_usd
 from tollway.providers.local_process import URL_VARIABLE, LocalModel, is_installed
 from tollway.providers.upstream import HttpUpstream, dialects
@@ -255,7 +257,7 @@ class _Uvicorn(uvicorn.Server):
             uvicorn.Config(
                 house.application,
                 loop="none",
-                http="httptools",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -343,6 +345,7 @@ def _write_control(house: House, url: str) -> Path:
 
 def _warm(house: House) -> None:
     """Build, on a thread, what the first call of it would wait for."""
+    count("warm", "o200k")
     house.application.warm()
     house.telemetry.metrics_text()
 

@@ -98,6 +98,8 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     generation: Generation
     failover_cost_nano: int = 0
     """What failed attempts of this request cost us at providers; never the customer's (R8a, R8f)."""
+    price_list_id: str = ""
+    """What the charge was rated by, where another offer than the one the hold was opened for has answered (R8f)."""
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):

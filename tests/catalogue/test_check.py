@@ -85,3 +85,9 @@ def test_an_offer_of_a_model_that_is_not_there_is_a_warning(tmp_path, monkeypatc
     warnings = [one for one in findings(PACKAGED_SNAPSHOT, None) if one.level == "warning"]
     (one,) = [one for one in warnings if "vesratile" in one.text]
     assert one.line == 7
+
+
+def test_prices_older_than_the_release_are_a_warning(tmp_path):
+    path = tmp_path / "prices.json"
+    path.write_bytes(written(Snapshot(1, "p 1", "2025-01-01", (Entry("openai", "l", source="s", lists=(GOOD,)),))))
+    assert any("this release came with those of" in one.text for one in findings(path, None) if one.level == "warning")

@@ -1,5 +1,8 @@
 """catalogue/wiring.py, yamlfile.py, pricerows.py, grouping.py: a mistake in a file is told with its file, line, key and fix."""
 
+import pathlib
+import re
+
 import pytest
 
 from tollway.catalogue import load
@@ -183,3 +186,16 @@ def test_a_wrong_correction_is_told_with_its_line(tmp_path):
     with pytest.raises(ConfigurationError) as raised:
         load_catalogue(environment={}, corrections=path)
     assert (raised.value.file, raised.value.line) == (str(path), 5)
+
+
+def test_the_examples_of_the_guide_load(tmp_path, monkeypatch):
+    guide = pathlib.Path(__file__).parents[2] / "docs" / "how-to" / "add-a-provider.md"
+    corrections, provider = re.findall(r"```yaml\n(.*?)```", guide.read_text(), re.DOTALL)
+    (tmp_path / "corrections.yml").write_text(corrections)
+    catalogue = load_catalogue(environment={}, corrections=tmp_path / "corrections.yml")
+    assert catalogue.find("azure/gpt-4o").offers[0].prices[-1].id == "azure/gpt-4o@2026-12-01"
+    assert len(catalogue.find("small").offers) == 2
+    (tmp_path / "acme.yml").write_text(provider)
+    (tmp_path / "corrections.yml").unlink()
+    monkeypatch.setattr(load, "PROVIDERS", tmp_path)
+    assert load_catalogue(environment={}).find("acme/a-2").offers[0].prices[0].prices["input"] == 590_000

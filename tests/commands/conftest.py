@@ -2,7 +2,10 @@
 
 import pytest
 
+from commands.installation import owned, workspace
 from commands.terminal import Terminal
+
+__all__ = ["owned", "tollway", "workspace"]
 
 
 @pytest.fixture

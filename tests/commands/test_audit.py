@@ -2,7 +2,7 @@
 
 import json
 
-from commands.test_wallet import DATA, workspace  # noqa: F401 - a fixture
+from commands.installation import DATA
 from store.test_audit import tamper
 
 

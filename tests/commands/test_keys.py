@@ -4,13 +4,26 @@ import json
 import time
 
 import pytest
-from commands.test_wallet import DATA, Operator, owned, workspace  # noqa: F401 - fixtures
 
+from commands.installation import DATA, Operator
 from tollway.workspaces.key import digest, looks_like_key
 
 
 def test_create_prints_the_key_once_and_keeps_a_digest(tollway, workspace) -> None:
-    ran = tollway("keys", "create", "--name", "ci", "--budget-usd", "5", "--budget-window", "month", "--rpm", "60", "--models", "a/b, c/d")
+    ran = tollway(
+        "keys",
+        "create",
+        "--name",
+        "ci",
+        "--budget-usd",
+        "5",
+        "--budget-window",
+        "month",
+        "--rpm",
+        "60",
+        "--models",
+        "a/b, c/d",
+    )
     assert ran.code == 0
     secret = ran.out.strip()
     assert looks_like_key(secret)

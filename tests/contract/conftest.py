@@ -46,7 +46,10 @@ def house(
     fault_server: FaultUpstream,
     real_model: Upstream,
 ) -> Iterator[Gateway]:
-    """The gateway: built-in providers lead to aimock, `local` to the real model, `llmock-*` and `fault-*` to the others."""
+    """The gateway: built-in providers lead to aimock, `local` to the real model, `llmock-*` and `fault-*` to the others.
+
+    OpenRouter offers the same models as their makers do, at the same prices; aimock speaks its dialect of OpenAI's.
+    """
     toml = '[money]\nopening_grant_usd = "10000"\n' + "".join([
         provider("llmock-openai", "openai", llmock.openai, ("gpt-4o",)),
         provider("llmock-anthropic", "anthropic", llmock.anthropic, ("claude-sonnet-4-5",)),
@@ -62,6 +65,8 @@ def house(
         "ANTHROPIC_BASE_URL": aimock.anthropic,
         "GEMINI_API_KEY": "simulated",
         "GEMINI_BASE_URL": aimock.gemini,
+        "OPENROUTER_API_KEY": "sk-or-simulated",
+        "OPENROUTER_BASE_URL": f"{aimock.url}/api/v1",
         "TOLLWAY_LOCAL_URL": real_model.openai,
     }
     with Gateway(tmp_path_factory.mktemp("house"), toml=toml, **environment) as running:

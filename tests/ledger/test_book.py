@@ -2,7 +2,15 @@
 
 import pytest
 
-from tollway.errors import AccountOnHold, AlreadyExists, Broken, BudgetExceeded, InsufficientBalance, NotFound, ValidationFailed
+from tollway.errors import (
+    AccountOnHold,
+    AlreadyExists,
+    Broken,
+    BudgetExceeded,
+    InsufficientBalance,
+    NotFound,
+    ValidationFailed,
+)
 from tollway.ledger.book import Book, Wallet
 from tollway.ledger.budget import Budget
 from tollway.ledger.hold import Hold
@@ -18,7 +26,9 @@ def book(posted: int = 100, frozen: int = 0) -> Book:
 
 
 def hold(name: str, nano: int, budget: Budget | None = None) -> Hold:
-    return Hold(name, workspace_id="w", key_id="k", amount_nano=nano, opened_at=DAY * 86_400, expires_at=0, budget=budget)
+    return Hold(
+        name, workspace_id="w", key_id="k", amount_nano=nano, opened_at=DAY * 86_400, expires_at=0, budget=budget
+    )
 
 
 def test_the_key_is_asked_before_the_wallet() -> None:

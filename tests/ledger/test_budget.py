@@ -91,7 +91,9 @@ def test_forgetting_keeps_totals_and_days_that_hold() -> None:
 
 @given(
     st.lists(st.tuples(st.integers(20_000, 20_070), st.integers(0, 50)), max_size=40),
-    st.lists(st.tuples(st.sampled_from(["day", "week", "month", "lifetime"]), st.integers(20_000, 20_075)), max_size=10),
+    st.lists(
+        st.tuples(st.sampled_from(["day", "week", "month", "lifetime"]), st.integers(20_000, 20_075)), max_size=10
+    ),
 )
 def test_the_cached_sum_is_the_sum(moves, questions) -> None:
     spend, made = Spend(), []

@@ -10,9 +10,7 @@ from tollway.ledger.hold import TRANSITIONS, Hold, HoldEvent, HoldState, Split, 
 
 
 def test_the_table_is_all_that_can_happen() -> None:
-    lives = {
-        (state, event): next_state(state, event) for state in get_args(HoldState) for event in get_args(HoldEvent)
-    }
+    lives = {(state, event): next_state(state, event) for state in get_args(HoldState) for event in get_args(HoldEvent)}
     assert {pair: after for pair, after in lives.items() if after is not None} == {
         ("open", "raise"): "open",
         ("open", "settle"): "settled",

@@ -39,7 +39,9 @@ def test_a_transfer_answers_to_something() -> None:
 
 
 def test_usage_within_the_hold() -> None:
-    transfer = usage("r", workspace_id="w", provider="openai", taken_nano=13_427_700, cost_nano=12_207_000, margin_nano=1_220_700)
+    transfer = usage(
+        "r", workspace_id="w", provider="openai", taken_nano=13_427_700, cost_nano=12_207_000, margin_nano=1_220_700
+    )
     assert transfer is not None
     assert transfer.postings == (
         Posting("wallet:w", -13_427_700),
@@ -50,7 +52,16 @@ def test_usage_within_the_hold() -> None:
 
 
 def test_usage_with_bad_debt_and_failover() -> None:
-    transfer = usage("r", workspace_id="w", provider="x", taken_nano=80, cost_nano=80, margin_nano=10, bad_debt_nano=10, failover_nano=5)
+    transfer = usage(
+        "r",
+        workspace_id="w",
+        provider="x",
+        taken_nano=80,
+        cost_nano=80,
+        margin_nano=10,
+        bad_debt_nano=10,
+        failover_nano=5,
+    )
     assert transfer is not None
     assert {posting.account: transfer.on(posting.account) for posting in transfer.postings} == {
         "wallet:w": -80,
@@ -121,3 +132,31 @@ def test_whatever_is_built_sums_to_zero(kind, amounts, data) -> None:
     assert all(posting.amount_nano for posting in transfer.postings)
     for posting in transfer.postings:
         assert family(posting.account) in (kind.takes_from if posting.amount_nano < 0 else kind.gives_to)
+
+
+@given(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 2))
+def test_the_short_way_of_an_ordinary_charge_is_the_long_way(taken, cost, margin, bad_debt, over) -> None:
+    lines = (
+        ("wallet:w", -taken),
+        ("bad_debt", -bad_debt),
+        ("payable:p", cost),
+        ("revenue:margin", margin),
+        ("cost_of_failover", -over),
+        ("payable:p", over),
+    )
+    try:
+        short = usage(
+            "r",
+            workspace_id="w",
+            provider="p",
+            taken_nano=taken,
+            cost_nano=cost,
+            margin_nano=margin,
+            bad_debt_nano=bad_debt,
+            failover_nano=over,
+        )
+    except Broken:
+        with pytest.raises(Broken):
+            build("usage", "r", lines)
+        return
+    assert short == (build("usage", "r", lines) if any(nano for _, nano in lines) else None)

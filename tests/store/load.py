@@ -13,7 +13,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from store.world import CountingIds, SystemClock, World  # noqa: E402
-
 from tollway.store import EmbeddedStore  # noqa: E402
 
 

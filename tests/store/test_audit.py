@@ -4,8 +4,8 @@ import asyncio
 import sqlite3
 
 import pytest
-from store.world import NOW, opened
 
+from store.world import NOW, opened
 from tollway.ledger.audit import GUARDS, INVARIANTS, audit
 from tollway.ledger.transfer import between
 from tollway.store.audit_view import AuditView
@@ -73,7 +73,10 @@ def test_a_recovered_store_passes(database, tmp_path) -> None:
 
 
 PLANTED = {
-    "I1 a changed amount": ("I1", "UPDATE postings SET amount_nano = amount_nano + 1 WHERE transfer_id = 3 AND line = 1"),
+    "I1 a changed amount": (
+        "I1",
+        "UPDATE postings SET amount_nano = amount_nano + 1 WHERE transfer_id = 3 AND line = 1",
+    ),
     "I1 a lost line": ("I1", "DELETE FROM postings WHERE transfer_id = 3 AND line = 2"),
     "I1 a transfer without lines": ("I1", "INSERT INTO transfers VALUES (99, 'topup', 'ghost', '', 0)"),
     "I2 a wallet that was given money": ("I2", "UPDATE wallets SET posted_nano = posted_nano + 5"),
@@ -81,7 +84,10 @@ PLANTED = {
     "I3 a hold that was dropped": ("I3", "DELETE FROM holds WHERE id = 'open'"),
     "I4 a negative wallet": ("I4", "UPDATE wallets SET held_nano = posted_nano + 1"),
     "I4 a negative part": ("I4", "UPDATE wallets SET frozen_nano = -1"),
-    "I5 usage that nobody asked for": ("I5", "UPDATE transfers SET external_ref = 'nobody' WHERE kind = 'usage' AND id = 3"),
+    "I5 usage that nobody asked for": (
+        "I5",
+        "UPDATE transfers SET external_ref = 'nobody' WHERE kind = 'usage' AND id = 3",
+    ),
     "I6 bad debt though the hold was not used up": ("I6", "UPDATE generations SET hold_nano = 5000 WHERE id = 'big'"),
     "I6 a void that was charged": ("I6", "UPDATE generations SET charge_nano = 3 WHERE id = 'failed'"),
     "I7 money out of nothing": ("I7", "UPDATE wallets SET posted_nano = posted_nano + 5"),
@@ -115,7 +121,9 @@ def test_i5_two_usage_transfers_of_one_request(database) -> None:
     connection = open_writer(database)
     connection.execute("PRAGMA writable_schema = ON")
     connection.execute("DELETE FROM sqlite_schema WHERE name = 'sqlite_autoindex_transfers_1'")
-    connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'UNIQUE (external_ref, kind)', 'CHECK (1)') WHERE name = 'transfers'")
+    connection.execute(
+        "UPDATE sqlite_schema SET sql = replace(sql, 'UNIQUE (external_ref, kind)', 'CHECK (1)') WHERE name = 'transfers'"
+    )
     connection.close()
     tamper(
         database,

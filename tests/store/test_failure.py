@@ -5,8 +5,8 @@ import sqlite3
 import time
 
 import pytest
-from store.world import opened
 
+from store.world import opened
 from tollway.errors import Broken, LedgerUnavailable
 from tollway.ledger.transfer import credit
 from tollway.ports import Settled
@@ -29,7 +29,7 @@ class Disk:
 
     def limit(self, connection: sqlite3.Connection) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute("PRAGMA max_page_count = %d" % (max(pages, 1) if self.is_full else 1_000_000))
+        connection.execute(f"PRAGMA max_page_count = {max(pages, 1) if self.is_full else 1_000_000}")
 
     def fill(self) -> None:
         self.is_full = True
@@ -125,7 +125,6 @@ def test_decisions_that_stood_on_a_failed_write_fail_with_it(tmp_path) -> None:
             assert await world.settle("a", 1) == Settled(1)
             assert world.available == 99
 
-
     asyncio.run(scenario())
 
 
@@ -142,7 +141,6 @@ def test_a_request_that_runs_through_a_failure_settles_as_if_nothing_was(tmp_pat
             assert world.balance.held_nano == 500
             assert await world.settle("long", 400) == Settled(400)
             assert world.balance.held_nano == 0
-
 
     asyncio.run(scenario())
 

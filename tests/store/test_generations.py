@@ -3,11 +3,10 @@
 import asyncio
 
 import pytest
-from store.world import NOW, FakeClock, opened
 
+from store.world import NOW, FakeClock, charge_of, opened
 from tollway.errors import InvalidField, NotFound
 from tollway.ports import Settlement
-from store.world import charge_of
 
 DAY_MS = 86_400_000
 
@@ -23,12 +22,18 @@ def test_a_request_is_found_with_everything_its_receipt_needs(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as world:
             await world.fund(10_000)
-            await ask_for(world, "a", 100, input_tokens=12, output_tokens=34, is_streamed=True, user_id="u", finish_reason="stop")
+            await ask_for(
+                world, "a", 100, input_tokens=12, output_tokens=34, is_streamed=True, user_id="u", finish_reason="stop"
+            )
             kept = await world.store.generations.get(world.ws, "a")
             told = kept.generation
             assert (told.input_tokens, told.output_tokens, told.is_streamed, told.user_id) == (12, 34, True, "u")
             assert (told.charge_nano, told.cost_nano, told.receipt) == (100, 90, b'{"told": "a"}')
-            assert (kept.end.hold_nano, kept.end.price_list_id, kept.end.margin_bps) == (1_000, "openai/gpt@2026-01-01", 1000)
+            assert (kept.end.hold_nano, kept.end.price_list_id, kept.end.margin_bps) == (
+                1_000,
+                "openai/gpt@2026-01-01",
+                1000,
+            )
             assert sum(posting.amount_nano for posting in kept.postings) == 0
 
     asyncio.run(scenario())
@@ -93,7 +98,13 @@ def test_sums_by_bucket_and_group(tmp_path) -> None:
             await ask_for(world, "e", 40, model="m1")
             generations, span = world.store.generations, {"start_ms": NOW * 1000, "end_ms": (NOW + 40 * 86_400) * 1000}
             (whole,) = await generations.usage(world.ws, **span)
-            assert (whole.requests, whole.charge_nano, whole.input_tokens, whole.output_tokens, whole.failed) == (5, 100, 9, 12, 1)
+            assert (whole.requests, whole.charge_nano, whole.input_tokens, whole.output_tokens, whole.failed) == (
+                5,
+                100,
+                9,
+                12,
+                1,
+            )
             hours = await generations.usage(world.ws, **span, bucket="hour")
             assert [(row.bucket, row.charge_nano) for row in hours] == [
                 (NOW // 3600 * 3600, 30),
@@ -109,7 +120,12 @@ def test_sums_by_bucket_and_group(tmp_path) -> None:
                 (1_801_440_000, ("m1",), 40),
             ]
             users = await generations.usage(world.ws, **span, groups=("user", "status"))
-            assert {row.group: row.charge_nano for row in users} == {("", "error"): 0, ("", "ok"): 40, ("u1", "ok"): 30, ("u2", "ok"): 30}
+            assert {row.group: row.charge_nano for row in users} == {
+                ("", "error"): 0,
+                ("", "ok"): 40,
+                ("u1", "ok"): 30,
+                ("u2", "ok"): 30,
+            }
             part = await generations.usage(world.ws, start_ms=(NOW + 1) * 1000, end_ms=(NOW + 3_600) * 1000)
             assert [row.requests for row in part] == [] or part[0].requests == 0
             for bad in ({"bucket": "year"}, {"groups": ("key_id; DROP TABLE keys",)}):

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from store.world import NOW, FakeClock, opened
 
+from store.world import NOW, FakeClock, opened
 from tollway.errors import AlreadyExists, Broken, BudgetExceeded, InsufficientBalance, LedgerUnavailable, NotFound
 from tollway.ledger.transfer import between, credit
 from tollway.ports import Settled
@@ -27,7 +27,9 @@ def test_r6_vector_hold_charge_release(tmp_path) -> None:
             assert settled == Settled(13_427_700, 0)
             assert world.available - before == 58_228_500
             assert world.available == 100_000_000 - 13_427_700 == 86_572_300
-            assert await world.ask("SELECT code, amount_nano FROM postings JOIN accounts ON accounts.id = account_id WHERE transfer_id = 2") == [
+            assert await world.ask(
+                "SELECT code, amount_nano FROM postings JOIN accounts ON accounts.id = account_id WHERE transfer_id = 2"
+            ) == [
                 (f"wallet:{world.ws}", -13_427_700),
                 ("payable:openai", 12_207_000),
                 ("revenue:margin", 1_220_700),
@@ -124,7 +126,12 @@ def test_r7_overrun_takes_the_hold_then_what_is_available_then_bad_debt(tmp_path
             lines = await world.ask(
                 "SELECT code, amount_nano FROM postings JOIN accounts ON accounts.id = account_id WHERE transfer_id = 2"
             )
-            assert lines == [(f"wallet:{world.ws}", -80), ("bad_debt", -10), ("payable:openai", 80), ("revenue:margin", 10)]
+            assert lines == [
+                (f"wallet:{world.ws}", -80),
+                ("bad_debt", -10),
+                ("payable:openai", 80),
+                ("revenue:margin", 10),
+            ]
             assert world.ledger.gauges().bad_debt_nano == 10
             assert await world.settle("b", 20) == Settled(20)
             assert world.balance.posted_nano == 0
@@ -222,7 +229,12 @@ def test_r9_an_overdue_hold_expires_and_settles_late(tmp_path) -> None:
             assert await world.settle("a", 95, cost=90) == Settled(90, 5)
             assert await world.settle("a", 95, cost=90) == Settled(90, 5, is_replay=True)
             kept = await world.store.generations.get(world.ws, "a")
-            assert (kept.generation.status, kept.end.outcome, kept.end.charge_nano, kept.end.hold_nano) == ("ok", "settled", 90, 0)
+            assert (kept.generation.status, kept.end.outcome, kept.end.charge_nano, kept.end.hold_nano) == (
+                "ok",
+                "settled",
+                90,
+                0,
+            )
             assert (world.balance.posted_nano, world.balance.held_nano) == (10, 10)
             assert await world.ask("SELECT spent_nano, held_nano FROM key_days") == [(90, 10)]
 
@@ -308,7 +320,9 @@ def test_r13_a_changed_budget_counts_what_was_spent_before_it(tmp_path) -> None:
             await world.fund(1_000)
             await world.hold("a", 60)
             await world.settle("a", 60)
-            world.key = await world.store.workspaces.change_key(replace(world.key, budget_nano=100, budget_window="month"))
+            world.key = await world.store.workspaces.change_key(
+                replace(world.key, budget_nano=100, budget_window="month")
+            )
             with pytest.raises(BudgetExceeded):
                 await world.hold("b", 41)
             await world.hold("b", 40)

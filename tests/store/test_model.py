@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
 from store.test_audit import verdicts
 from store.world import NOW, PEPPER, CountingIds, FakeClock, World
-
 from tollway.errors import BudgetExceeded, InsufficientBalance
 from tollway.ledger.transfer import between
 from tollway.store import EmbeddedStore
@@ -93,7 +93,9 @@ class LedgerModel(RuleBasedStateMachine):
         return int(self.clock.time) // 86_400
 
     def available(self, wallet: int) -> int:
-        return self.posted[wallet] - sum(h.amount for h in self.model.values() if h.wallet == wallet and h.state == "open")
+        return self.posted[wallet] - sum(
+            h.amount for h in self.model.values() if h.wallet == wallet and h.state == "open"
+        )
 
     def budget_left(self) -> int:
         held = sum(h.amount for h in self.model.values() if h.wallet == 0 and h.state == "open" and h.day == self.day)

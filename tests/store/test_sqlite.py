@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from store.world import NOW, PEPPER, CountingIds, FakeClock, opened
 
+from store.world import NOW, PEPPER, CountingIds, FakeClock, opened
 from tollway.errors import ConfigurationError
 from tollway.store import EmbeddedStore
 from tollway.store.folder import DataFolder, FolderInUse
@@ -64,7 +64,10 @@ def test_the_packaged_steps_have_no_gap() -> None:
 def test_connections_are_opened_as_they_must_be(tmp_path) -> None:
     writer = open_writer(tmp_path / "x.db")
     migrate(writer, NOW)
-    pragmas = {name: writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys", "recursive_triggers")}
+    pragmas = {
+        name: writer.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "foreign_keys", "recursive_triggers")
+    }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "recursive_triggers": 1}
     reader = open_reader(tmp_path / "x.db")
     check_version(reader)
@@ -81,7 +84,11 @@ def test_looking_at_nothing_makes_nothing(tmp_path) -> None:
 def test_every_table_is_strict(tmp_path) -> None:
     connection = open_writer(tmp_path / "x.db")
     migrate(connection, NOW)
-    loose = [row[1] for row in connection.execute("PRAGMA table_list") if row[2] == "table" and not row[5] and not row[1].startswith("sqlite_")]
+    loose = [
+        row[1]
+        for row in connection.execute("PRAGMA table_list")
+        if row[2] == "table" and not row[5] and not row[1].startswith("sqlite_")
+    ]
     assert loose == []
 
 
@@ -132,7 +139,9 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path) -> None:
 def test_first_start_is_made_once(tmp_path) -> None:
     async def scenario() -> None:
         async def start(prefix: int):
-            store = await EmbeddedStore.open(tmp_path, clock=FakeClock(), ids=CountingIds(prefix), random_bytes=os.urandom)
+            store = await EmbeddedStore.open(
+                tmp_path, clock=FakeClock(), ids=CountingIds(prefix), random_bytes=os.urandom
+            )
             first = await store.bootstrap(10_000_000_000)
             return store, first
 

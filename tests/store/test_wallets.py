@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from store.world import opened
 
+from store.world import opened
 from tollway.errors import AlreadyExists, InsufficientBalance, InvalidField, NotFound, ValidationFailed
 
 

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from store.world import PEPPER, opened
 
+from store.world import PEPPER, opened
 from tollway.errors import NotFound, ValidationFailed
 from tollway.workspaces.key import digest
 
@@ -54,10 +54,14 @@ def test_a_revoked_key_is_disabled_at_once_and_for_ever(tmp_path) -> None:
 def test_a_change_is_in_force_at_once_and_kept(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as world:
-            changed = replace(world.key, name="new", budget_nano=7, budget_window="day", allowed_models=frozenset({"a"}))
+            changed = replace(
+                world.key, name="new", budget_nano=7, budget_window="day", allowed_models=frozenset({"a"})
+            )
             assert await world.store.workspaces.change_key(changed) == changed
             # What a caller may not change stays.
-            assert (await world.store.workspaces.change_key(replace(changed, workspace_id="x", prefix="tw_zzzz"))) == changed
+            assert (
+                await world.store.workspaces.change_key(replace(changed, workspace_id="x", prefix="tw_zzzz"))
+            ) == changed
         async with opened(tmp_path, prefix=1) as world:
             assert world.key == changed
 

@@ -72,7 +72,9 @@ class World:
     def order(self, hold_id: str, nano: int, key: Key | None = None, lasts: int = 900) -> HoldOrder:
         key = key or self.key
         now = int(self.clock.time)
-        return HoldOrder(hold_id, key.workspace_id, key, nano, "openai/gpt@2026-01-01", 1000, "gpt@openai", now, now + lasts)
+        return HoldOrder(
+            hold_id, key.workspace_id, key, nano, "openai/gpt@2026-01-01", 1000, "gpt@openai", now, now + lasts
+        )
 
     def generation(self, hold_id: str, key: Key | None = None, **fields: object) -> Generation:
         key = key or self.key
@@ -82,7 +84,9 @@ class World:
     async def hold(self, hold_id: str, nano: int, key: Key | None = None, lasts: int = 900) -> None:
         await self.ledger.hold(self.order(hold_id, nano, key, lasts))
 
-    async def settle(self, hold_id: str, nano: int, key: Key | None = None, cost: int | None = None, failover: int = 0) -> Settled:
+    async def settle(
+        self, hold_id: str, nano: int, key: Key | None = None, cost: int | None = None, failover: int = 0
+    ) -> Settled:
         generation = self.generation(hold_id, key)
         return await self.ledger.settle(Settlement(hold_id, charge_of(nano, cost), "openai", generation, failover))
 

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from tollway.api.asgi import CallerLeft, Receive, Scope, Send, answer, read_body
 from tollway.api.problems import JSON_TYPE, Headers, error_response
-from tollway.api.wire import read_chat
-from tollway.errors import Broken, IdempotencyMismatch, RequestInProgress, ShuttingDown, TollwayError
+from tollway.api.wire import read_chat, to_json
+from tollway.errors import AlreadyExists, Broken, IdempotencyMismatch, RequestInProgress, ShuttingDown, TollwayError
 from tollway.gateway.admit import Caller, Gate
 from tollway.gateway.chat import Road
 from tollway.gateway.line import ClientGone, Line
@@ -21,10 +21,14 @@ from tollway.metering.sse import KEEP_ALIVE
 from tollway.ports import Clock, Ids, Limiter, Telemetry, Window
 
 KEEP_ALIVE_S = 10.0
-WATCH_AFTER_S = 0.02
+WATCH_AFTER_S = 0.05
 """A caller is watched from one to two of these into the request."""
 REPLAY_BYTES_MAX = 2 * 1024 * 1024
-"""A longer stream is not kept for replay: asking again with its key gives 409, never a second charge."""
+_TOO_LONG = AlreadyExists(
+    "this request was answered and charged once, by a stream too long to be kept for its Idempotency-Key; "
+    "its receipt tells the rest"
+)
+"""What asking again gives after a longer stream: never a second charge."""
 _STREAM_HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -40,7 +44,7 @@ class Replies(Protocol):
         ...
 
     def finish(self, workspace_id: str, key: str, status: int, content_type: str, body: bytes) -> None:
-        """Keep the reply for 24 hours."""
+        """Keep the reply for 24 hours; called just before the charge goes to the ledger."""
         ...
 
     def forget(self, workspace_id: str, key: str) -> None:
@@ -127,8 +131,8 @@ class ChatEndpoint:
             if chat.stream:
                 await self._road.stream(passage, line, sink)
             else:
-                body = await self._road.whole(passage, line)
-                keep.done(200, "application/json", body)
+                body = await self._road.whole(passage, line, keep.whole)
+                keep.end()
                 await answer(send, 200, [JSON_TYPE, (b"content-length", b"%d" % len(body)), *reply_headers], body)
         except ClientGone:
             keep.forget()
@@ -152,8 +156,8 @@ class ChatEndpoint:
 
     async def _replayed(self, caller: Caller, key: bytes, body: bytes, send: Send, headers: Headers) -> bool:
         """Answer from the stored replies (money.md R10); False when the request is new."""
-        digest = hashlib.sha256(body).digest()
-        begun = self._replies.begin(caller.key.workspace_id, key.decode("latin-1"), digest, self._clock.now())
+        digest, now = hashlib.sha256(body).digest(), self._clock.now()
+        begun = self._replies.begin(caller.key.workspace_id, key.decode("latin-1"), digest, now)
         match begun.state:
             case "new":
                 return False
@@ -164,6 +168,7 @@ class ChatEndpoint:
             case _:
                 content = begun.content_type.encode()
                 told = [(b"content-type", content), (b"content-length", b"%d" % len(begun.body)), *headers]
+                told += window_headers(self._limiter.window(caller.key, now))
                 await answer(send, begun.status, [*told, (b"idempotent-replayed", b"true")], begun.body)
                 return True
 
@@ -171,7 +176,7 @@ class ChatEndpoint:
 class _Keep:
     """What is kept of a reply under its Idempotency-Key; does nothing without one."""
 
-    __slots__ = ("_key", "_parts", "_replies", "_size", "_workspace_id")
+    __slots__ = ("_is_kept", "_key", "_parts", "_replies", "_size", "_workspace_id")
 
     def __init__(self, replies: Replies, workspace_id: str, key: bytes | None) -> None:
         self._replies = replies
@@ -179,25 +184,43 @@ class _Keep:
         self._key = None if key is None else key.decode("latin-1")
         self._parts = list[bytes]()
         self._size = 0
+        self._is_kept = False
 
     def add(self, data: bytes) -> None:
         if self._key is not None and self._size <= REPLAY_BYTES_MAX:
             self._parts.append(data)
             self._size += len(data)
 
-    def finish_stream(self) -> None:
-        if self._key is not None and self._size <= REPLAY_BYTES_MAX:
-            self.done(200, "text/event-stream; charset=utf-8", b"".join(self._parts))
+    def whole(self, body: bytes) -> None:
+        """A good answer, about to be charged."""
+        self._store(200, "application/json", body)
 
-    def done(self, status: int, content_type: str, body: bytes) -> None:
-        if self._key is not None:
-            self._replies.finish(self._workspace_id, self._key, status, content_type, body)
+    def stream(self, last: bytes) -> None:
+        """The last events of a good answer, about to be charged."""
+        if self._key is None:
+            return
+        self.add(last)
+        if self._size <= REPLAY_BYTES_MAX:
+            self._store(200, "text/event-stream; charset=utf-8", b"".join(self._parts))
+        else:
+            self._store(_TOO_LONG.status, "application/json", to_json(_TOO_LONG.body()))
+
+    def end(self) -> None:
+        """The request is over: a reply that was kept stays, else the key may be used again."""
+        if self._is_kept:
             self._key = None
+        self.forget()
 
     def forget(self) -> None:
+        """The request failed: nothing is kept."""
         if self._key is not None:
             self._replies.forget(self._workspace_id, self._key)
             self._key = None
+
+    def _store(self, status: int, content_type: str, body: bytes) -> None:
+        if self._key is not None:
+            self._is_kept = True
+            self._replies.finish(self._workspace_id, self._key, status, content_type, body)
 
 
 class StreamSink:
@@ -230,9 +253,16 @@ class StreamSink:
 
     async def finish(self, data: bytes) -> None:
         self._streams.discard(self)
-        self._keep.add(data)
-        self._keep.finish_stream()
+        self._keep.end()
         await self._send({"type": "http.response.body", "body": data})
+
+    def keep(self, last: bytes) -> None:
+        """See `Sink.keep`."""
+        self._keep.stream(last)
+
+    def forget(self) -> None:
+        """See `Sink.forget`."""
+        self._keep.forget()
 
     def close(self) -> None:
         """The stream is over, however it ended."""

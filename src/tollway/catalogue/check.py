@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tollway.catalogue.grouping import ModelsFile, read_models
-from tollway.catalogue.load import MODELS, PROVIDERS
+from tollway.catalogue.load import MODELS, PACKAGED_SNAPSHOT, PROVIDERS
 from tollway.catalogue.offers import Catalogue, Offer
 from tollway.catalogue.snapshot import Entry, ListRow, Snapshot, groups, read_snapshot
 from tollway.catalogue.units import BY_NAME, CACHE_READ, INPUT
@@ -62,6 +62,7 @@ def findings(snapshot: Path, catalogue: Catalogue | None) -> list[Finding]:
     except ConfigurationError as error:
         found.append(Finding("error", error.file, error.line, error.key, error.problem))
     else:
+        found += _of_age(prices, snapshot)
         found += _of_snapshot(prices, snapshot, wirings)
         found += _of_groups(models, prices, wirings)
     if catalogue is not None:
@@ -85,6 +86,12 @@ def _of_file(wiring: Wiring, path: Path) -> Iterator[Finding]:
             if not price.source or not price.checked:
                 line = file.line(["offers", index, "prices", place])
                 yield Finding("error", str(path), line, offer.upstream_id, "a price needs `source` and `checked`")
+
+
+def _of_age(prices: Snapshot, path: Path) -> Iterator[Finding]:
+    if path != PACKAGED_SNAPSHOT and prices.generated < (shipped := read_snapshot(PACKAGED_SNAPSHOT).generated):
+        text = f"they are of {prices.generated}, and this release came with those of {shipped}: `tollway prices update`"
+        yield Finding("warning", str(path), 1, "generated", text)
 
 
 def _of_snapshot(snapshot: Snapshot, path: Path, wirings: Sequence[Wiring]) -> Iterator[Finding]:

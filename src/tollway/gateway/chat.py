@@ -39,6 +39,15 @@ class Sink(Protocol):
         """Whole events."""
         ...
 
+    def keep(self, last: bytes) -> None:
+        """These will be the last events of a good answer. Told just before the charge goes to the ledger, so that what
+        is kept for an Idempotency-Key is on disk with it."""
+        ...
+
+    def forget(self) -> None:
+        """It could not be charged: what was kept is not a good answer."""
+        ...
+
     async def finish(self, data: bytes) -> None:
         """The last events; the answer is over."""
         ...
@@ -46,6 +55,10 @@ class Sink(Protocol):
 
 def _nothing() -> str:
     return ""
+
+
+def _unkept(body: bytes) -> None:
+    """Of a request without an Idempotency-Key."""
 
 
 class Road:
@@ -66,8 +79,12 @@ class Road:
         found = route(chat, caller.key, self._catalogue(), int(created))
         return Passage(request_id, chat, caller, created, started, found, found.candidates[0])
 
-    async def whole(self, passage: Passage, line: Line) -> bytes:
+    async def whole(self, passage: Passage, line: Line, keep: Callable[[bytes], None] = _unkept) -> bytes:
         """Stops 4 to 9 of a whole answer: its body, once the ledger has the charge.
+
+        Args:
+            passage, line: the request and its caller.
+            keep: told the body just before the charge goes to the ledger (see `Sink.keep`).
 
         Raises:
             TollwayError: as refused or failed; nothing is charged.
@@ -90,8 +107,15 @@ class Road:
         passage.finish_reason, passage.usage_document = answer.finish_reason, answer.usage
         if line.is_gone:
             passage.interruption = Interruption.DRAINED
-        await self._till.charge(passage, answer.text)
-        return answer.spliced(*told(passage, answer.usage_raw))
+        try:
+            self._till.rate(passage, answer.text)
+            body = answer.spliced(*told(passage, answer.usage_raw))
+        except BaseException:
+            await self._till.void(passage, TollwayError())
+            raise
+        keep(body)
+        await self._till.settle(passage)
+        return body
 
     async def stream(self, passage: Passage, line: Line, sink: Sink) -> None:
         """Stops 4 to 9 of a streamed answer. Raises as `whole` until the first byte; after it, the stream itself tells."""
@@ -155,11 +179,20 @@ class Road:
         if cut:
             passage.finish_reason = "length"
         try:
-            await self._till.charge(passage, relay.delivered.text)
+            self._till.rate(passage, relay.delivered.text)
+            theirs = relay.usage_bytes if self._calls.dialect(passage.candidate).is_identity else b""
+            last = relay.closing(*told(passage, theirs), "length" if cut else "")
+        except BaseException:
+            await self._till.void(passage, TollwayError())
+            raise
+        sink.keep(last)
+        try:
+            await self._till.settle(passage)
         except TollwayError as error:
+            passage.charge = None
+            sink.forget()
             return relay.failing(error.body()["error"], extension(passage))
-        theirs = relay.usage_bytes if self._calls.dialect(passage.candidate).is_identity else b""
-        return relay.closing(*told(passage, theirs), "length" if cut else "")
+        return last
 
     async def _flow(self, passage: Passage, sink: Sink, opened: OpenAnswer) -> None:
         stream, relay, out = opened.stream, opened.relay, opened.first
@@ -194,7 +227,8 @@ class Road:
         if not passage.has_called or policy == "no_bill":
             await self._till.void(passage, None)
         else:
-            await self._till.charge(passage, text)
+            self._till.rate(passage, text)
+            await self._till.settle(passage)
 
     def _mark(self, passage: Passage, stage: str) -> None:
         spent = self._clock.monotonic() - passage.started

@@ -38,8 +38,8 @@ class Delivered:
             # The envelope of a stream is the same in every event but the first, which adds the role: two decodes tell how
             # much of each event is content.
             self._to_measure -= 1
-            content = len("".join(_contents(data)).encode())
-            envelope = max(1, (len(data) - content) // max(1, events))
+            first = data[: data.find(b"\n\n") + 2] or data
+            envelope = max(1, len(first) - len("".join(_contents(first)).encode()))
             self._envelope = min(self._envelope or envelope, envelope)
         self.events += events
         self._content_bytes += max(events, len(data) - events * self._envelope)

@@ -16,8 +16,13 @@ from tollway.jsontypes import JSON, JSONObject
 from tollway.metering.sse import DONE, EventReader, EventTooLarge, ServerEvent, encode
 from tollway.routing.failure import Failure, FailureKind, UpstreamError
 
-_NOTABLE = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]|^data: ?\[DONE\]', re.MULTILINE)
-"""What makes a chunk worth decoding. Inside a JSON string the quotes are escaped, so content never matches."""
+_MARKS = tuple(
+    re.compile(mark).search
+    for mark in (rb'"finish_reason"\s*:\s*"', rb'"usage"\s*:\s*\{', rb'"error"\s*:\s*[{"]', rb"data: ?\[DONE\]")
+)
+"""What makes a chunk worth decoding. Inside a JSON string the quotes are escaped, so content matches none of the first.
+
+One pattern each: what begins with plain text is searched for ten times faster than one pattern of alternatives."""
 
 _WHOLE = b"}\n\n"
 """How an event with a JSON object ends."""
@@ -88,17 +93,20 @@ class Relay:
         Raises:
             UpstreamError: an error frame, or bytes that are not what the dialect promises.
         """
-        if (
-            self._can_skip
-            and self._last
-            and not self._reader.is_waiting
-            and data.endswith(_WHOLE)
-            # A frame of half a JSON object must not reach a caller, whose SDK would fail on it.
-            and data.count(_WHOLE) == data.count(b"\n\n")
-            and not _NOTABLE.search(data)
-        ):
-            self.delivered.add(data)
-            return data
+        if not self._can_skip or self._reader.is_waiting:
+            return self._read(data)
+        out = b""
+        if not self._last:
+            # The first event is read whatever it says: it shows what all others are wrapped in.
+            end = data.find(b"\n\n") + 2
+            out, data = self._read(data[:end] if end > 1 else data), data[end:] if end > 1 else b""
+        if self._last and (end := _unremarkable(data)):
+            out += self._released() + self._sent(data[:end])
+            data = data[end:]
+        return out + self._read(data) if data else out
+
+    def _read(self, data: bytes) -> bytes:
+        """Event by event."""
         try:
             events = self._reader.feed(data)
         except EventTooLarge as error:
@@ -110,7 +118,7 @@ class Relay:
         return b"".join([self._pass(event) for event in self._reader.finish()])
 
     def _pass(self, event: ServerEvent) -> bytes:
-        if self._can_skip and self._last and event.data.endswith(b"}") and not _NOTABLE.search(event.data):
+        if self._can_skip and self._last and event.data.endswith(b"}") and _first_mark(event.data) < 0:
             return self._released() + self._sent(encode(event.data))
         if event.data == b"[DONE]":
             self.is_over = True
@@ -184,6 +192,20 @@ def finished(chunk: JSONObject) -> set[int]:
             index = choice.get("index")
             found.add(index if isinstance(index, int) else 0)
     return found
+
+
+def _first_mark(data: bytes) -> int:
+    """Where the first thing worth reading begins, -1 if there is none."""
+    found = [match.start() for search in _MARKS if (match := search(data)) is not None]
+    return min(found) if found else -1
+
+
+def _unremarkable(data: bytes) -> int:
+    """How many bytes at the front are whole events that may pass as they are."""
+    mark = _first_mark(data)
+    end = data.rfind(_WHOLE, 0, len(data) if mark < 0 else mark) + len(_WHOLE)
+    # A frame of half a JSON object must not reach a caller, whose SDK would fail on it.
+    return end if end >= len(_WHOLE) and data.count(_WHOLE, 0, end) == data.count(b"\n\n", 0, end) else 0
 
 
 def finish_reason(chunk: JSONObject) -> str:

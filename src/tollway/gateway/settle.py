@@ -27,22 +27,34 @@ class Till:
         self._clock = clock
         self._telemetry = telemetry
 
-    async def charge(self, passage: Passage, text: Callable[[], str]) -> None:
-        """Meter, rate and settle what was delivered.
+    def rate(self, passage: Passage, text: Callable[[], str]) -> None:
+        """Meter and rate what was delivered; nothing is moved yet.
 
         Args:
             text: gives what the model wrote; called only when the provider did not report usage.
+        """
+        passage.usage = meter(passage, text)
+        passage.charge = self._rated(passage, passage.usage)
+
+    async def settle(self, passage: Passage) -> None:
+        """Take the charge of a rated passage.
 
         Raises:
             LedgerUnavailable: not written; nothing final may be said to the caller.
         """
         began = self._clock.monotonic()
-        passage.usage = meter(passage, text)
-        passage.charge = self._rated(passage, passage.usage)
+        charge = passage.charge
+        assert charge is not None, "a passage is rated before it is settled"
         left = passage.interruption is not None and passage.interruption.is_hang_up
         generation = self._generation(passage, "cancelled" if left else "ok")
         passage.settled = await self._ledger.settle(
-            Settlement(passage.id, passage.charge, passage.candidate.offer.provider.id, generation)
+            Settlement(
+                passage.id,
+                charge,
+                passage.candidate.offer.provider.id,
+                generation,
+                price_list_id=passage.candidate.prices.id,
+            )
         )
         passage.stages["settle"] = self._clock.monotonic() - began
         self._end(passage, generation)

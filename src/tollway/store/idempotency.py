@@ -104,14 +104,17 @@ class Idempotency:
         return Begun("new")
 
     def finish(self, workspace_id: str, key: str, status: int, content_type: str, body: bytes) -> None:
-        """Keep the reply of a claimed key. Never raises: the reply is going out, and is kept in memory at least."""
+        """Keep the reply of a claimed key; call it just before the settle, so that both are on disk together.
+
+        Were the charge on disk and the reply not, a crash between them would let the key be charged twice. Until it is
+        on disk the key counts as running: nothing final is said before the ledger has it. Never raises: what stops this
+        write stops the settle, which tells.
+        """
         name = (workspace_id, key)
         claimed = self._find(name)
-        if claimed is None:
-            return
-        done = claimed._replace(state="done", status=status, content_type=content_type, reply=body)
-        self._recent[name] = done
-        self._push(_Write(self._recent, name, done, (_FINISH, (status, content_type, body, *name))))
+        if claimed is not None:
+            self._recent[name] = claimed
+            self._push(_Write(self._recent, name, claimed, (_FINISH, (status, content_type, body, *name))))
 
     def forget(self, workspace_id: str, key: str) -> None:
         """Give a claimed key back: its request ended without a reply worth keeping. Never raises."""
@@ -141,5 +144,5 @@ class Idempotency:
         try:
             self._ledger.push(entry)
         except LedgerUnavailable:
-            # The copy in memory answers until the process ends; after that the key's claim is recovery's to drop.
+            # The claim in memory answers until the process ends; after that it is recovery's to drop.
             return

@@ -140,7 +140,7 @@ class EmbeddedLedger:
         end = End(
             "settled",
             hold.amount_nano,
-            hold.price_list_id,
+            settlement.price_list_id or hold.price_list_id,
             hold.margin_bps,
             hold.opened_at,
             taken,
@@ -315,7 +315,12 @@ class EmbeddedLedger:
             wallet = self._book.settle_late(stored.workspace_id, stored.key_id, end.opened_at // 86_400, taken)
             # hold_nano 0: nothing was held any more, so the whole charge is an overrun (I6).
             end = end._replace(
-                outcome="settled", hold_nano=0, charge_nano=taken, bad_debt_nano=bad_debt, cost_nano=charge.cost
+                outcome="settled",
+                hold_nano=0,
+                price_list_id=settlement.price_list_id or end.price_list_id,
+                charge_nano=taken,
+                bad_debt_nano=bad_debt,
+                cost_nano=charge.cost,
             )
             ended = self._ended(hold_id, stored.workspace_id, stored.key_id, end, settlement.generation)
             ended.is_late, ended.taken_nano = True, taken
