@@ -4,7 +4,6 @@ Everything inside is handed what it needs here, so that a reader finds every cho
 """
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 import uvloop
@@ -26,8 +26,8 @@ from tollway.api.chat import ChatEndpoint
 from tollway.api.connection import Connection
 from tollway.api.rooms import Rooms
 from tollway.api.server import Server
-from tollway.catalogue.load import load_catalogue, snapshot_path
 from tollway.catalogue.offers import Catalogue
+from tollway.errors import ConfigurationError
 from tollway.gateway.admit import Gate
 from tollway.gateway.call import CallPolicy, Calls
 from tollway.gateway.chat import Road
@@ -37,11 +37,13 @@ from tollway.metering.tokens import count
 from tollway.money.amount import format_usd
 from tollway.providers.local_process import URL_VARIABLE, LocalModel, is_installed
 from tollway.providers.upstream import HttpUpstream, dialects
-from tollway.settings import Settings, custom_providers, disabled_providers
+from tollway.settings import Settings, disabled_providers
+from tollway.settings.catalogue import catalogue_of
 from tollway.store import EmbeddedStore
 from tollway.store.limiter import InProcessLimiter
 from tollway.telemetry import RequestTelemetry
 from tollway.telemetry.logs import configure_logging
+from tollway.telemetry.memory import quieten_collector, release_pages
 from tollway.welcome import Ready, welcome
 
 MIB = 1024 * 1024
@@ -110,12 +112,7 @@ async def build(settings: Settings, environment: Mapping[str, str]) -> House:
     """
     clock, ids = SystemClock(), SystemIds()
     folder = Path(settings.data.folder)
-    catalogue = load_catalogue(
-        environment=environment,
-        snapshot=snapshot_path(folder),
-        custom=custom_providers(settings, environment),
-        disabled=disabled_providers(settings),
-    )
+    catalogue = catalogue_of(settings, environment)
     pepper = environment.get("TOLLWAY_PEPPER", "").encode() or None
     store = await EmbeddedStore.open(folder, clock=clock, ids=ids, random_bytes=os.urandom, pepper=pepper)
     telemetry = RequestTelemetry(settings.server.log_format, settings.telemetry.otlp_endpoint, store.ledger.gauges)
@@ -183,6 +180,8 @@ async def _serve(settings: Settings, environment: Mapping[str, str]) -> int:
     try:
         house = await build(settings, environment)
         try:
+            if local is not None:
+                house.upstream.await_start(local.url, local.loaded())
             configure_logging(settings.server.log_format, "info", sys.stderr)
             logging.getLogger("uvicorn").setLevel(logging.WARNING)
             await _run(house, listener, has_local=local is not None)
@@ -196,6 +195,7 @@ async def _serve(settings: Settings, environment: Mapping[str, str]) -> int:
 
 async def _run(house: House, listener: socket.socket, *, has_local: bool) -> None:
     host, port = listener.getsockname()[:2]
+    _refuse_loop(house.catalogue, port)
     url = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - shown, not bound
     server = _Uvicorn(house)
     first = await house.store.bootstrap(house.settings.money.opening_grant_nano)
@@ -206,7 +206,7 @@ async def _run(house: House, listener: socket.socket, *, has_local: bool) -> Non
         asyncio.create_task(asyncio.to_thread(_warm, house)),
     ]
 
-    _quieten_collector()
+    quieten_collector()
 
     def announce() -> None:
         model = _first_model(house.catalogue, has_local=has_local)
@@ -239,14 +239,6 @@ async def _run(house: House, listener: socket.socket, *, has_local: bool) -> Non
         control.unlink(missing_ok=True)
         for task in background:
             task.cancel()
-
-
-def _quieten_collector() -> None:
-    """Keep the cycle collector off the road: the catalogue is half a million objects that live as long as the process, and a
-    request leaves no cycles, so looking through either again and again finds nothing and takes a tenth of every request."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -305,6 +297,20 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def _refuse_loop(catalogue: Catalogue, port: int) -> None:
+    """A provider's base URL that is our own address: a shell set up for our customers, most likely. Raises ConfigurationError."""
+    for provider in catalogue.providers.values():
+        target = urlsplit(provider.wire.url)
+        if provider.is_usable and target.hostname in {"127.0.0.1", "localhost", "::1"} and target.port == port:
+            raise ConfigurationError(
+                file="environment or tollway.toml",
+                line=None,
+                key=f"base URL of {provider.name}",
+                problem=f"{provider.wire.url} is this gateway itself, so that requests would run in circles",
+                fix="unset the variable (e.g. OPENAI_BASE_URL) where the gateway starts, or choose another --port",
+            )
+
+
 def _upstream(settings: Settings) -> HttpUpstream:
     chosen = settings.upstream
     return HttpUpstream(
@@ -348,6 +354,8 @@ def _warm(house: House) -> None:
     count("warm", "o200k")
     house.application.warm()
     house.telemetry.metrics_text()
+    quieten_collector()
+    release_pages()
 
 
 async def _sweep(house: House) -> None:

@@ -247,10 +247,28 @@ def test_pain_16_totals_of_a_stream_are_not_summed(
     assert before - available(till) == Decimal(last.tollway["cost_usd"]) == Decimal("0.0072125")
 
 
-def test_pain_18_a_stream_that_knows_its_prompt_only_at_the_end(
+def test_pain_18_a_stream_that_knows_its_usage_only_at_the_end(
     till: Gateway, till_sdk: openai.OpenAI, faulty: FaultUpstream
 ) -> None:
-    """vercel/ai#17326: `message_start` says 0/0; the truth comes with `message_delta`: 40 x 3 + 60 x 0.3 + 7 x 15."""
-    late = {**anthropic_usage(40, 7, read=60), "at_the_end": True}
-    receipt = charged(till, till_sdk, faulty, Wrong("", "anthropic/sonnet", late, ""), stream=True)
-    assert Decimal(receipt["charge_usd"]) == Decimal("0.000243")
+    """vercel/ai#17326: `message_start` says 0 / 0, the truth comes with `message_delta`: 1,234 x 3 + 567 x 15."""
+    before = available(till)
+    faulty.program("fault-usage-late")
+    _, last = heard(till_sdk.chat.completions.create(model="anthropic/sonnet", messages=ask("hi"), stream=True))
+    assert before - available(till) == Decimal(last.tollway["cost_usd"]) == Decimal("0.012207")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_pain_09_a_long_prompt_pays_the_tier_for_all_of_it(
+    till: Gateway, till_sdk: openai.OpenAI, faulty: FaultUpstream, stream: bool
+) -> None:
+    """NA#5756: cache writes count for the tier and are billed at it. The model and its prices are the catalogue's own."""
+    model = "anthropic/claude-sonnet-4-5"
+    offers = till.ask("GET", f"/v1/models/{model}/offers")[1]["data"]
+    tier = next(one for one in offers if one["provider"] == "anthropic")["pricing_tiers"][0]
+    assert tier["min_prompt_tokens"] == 200_000
+    assert float(tier["cache_write"]) > float(offers[0]["pricing"]["cache_write"])
+    price = {name: Decimal(tier[name]) for name in ("prompt", "cache_read", "cache_write", "completion")}
+    wanted = {"prompt": 50_000, "cache_read": 30_000, "cache_write": 150_000, "completion": 100}
+    usage = anthropic_usage(50_000, 100, read=30_000, written=150_000)
+    receipt = charged(till, till_sdk, faulty, Wrong("", model, usage, ""), stream=stream)
+    assert Decimal(receipt["charge_usd"]) == sum(price[name] * count for name, count in wanted.items())

@@ -169,6 +169,8 @@ def _anthropic_stream(call: Call) -> Stream:
     if usage is not None:
         # As documented: the input side is known at the start, the output side is a first count that later ones replace.
         start["usage"] = {**usage, "output_tokens": min(1, usage["output_tokens"]) if _counts(usage) else "1"}
+    if call.behaviour == "usage-late":
+        start["usage"] = {"input_tokens": 0, "output_tokens": 0}
     frames = [
         _event("message_start", {"type": "message_start", "message": start}),
         _event(

@@ -41,7 +41,7 @@ from support.fault_wire import SETTLE_S, ClientGoneError, Connection, Entry, Wir
 
 USAGE_BEHAVIOURS = frozenset(
     "no-usage usage-cached usage-cache-write usage-reasoning usage-audio usage-search usage-zero usage-snapshots "
-    "negative-usage cached-gt-prompt reasoning-gt-output huge-usage text-usage usage-told".split()
+    "negative-usage cached-gt-prompt reasoning-gt-output huge-usage text-usage usage-late usage-told".split()
 )
 WIRE_BEHAVIOURS = frozenset(
     "ok coalesced crlf comments malformed html empty error-200 error-frame-mid reset-0 reset-headers reset-mid "

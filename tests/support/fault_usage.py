@@ -22,6 +22,7 @@ and 567 and may be told (`input=`, `output=`), the others are fixed.
     text-usage           "1234" / "567"                     the same                              the same
     usage-snapshots      in / growing to out on every       message_delta twice: out // 2,        growing to out on every chunk
                            chunk                              then out                              (as every Gemini stream)
+    usage-late           as ok                              as ok, but message_start says 0 / 0   as ok
     usage-told           the document that the test has told by POST /__usage, as it is
 """
 

@@ -7,13 +7,14 @@ that the caller has gone.
 import asyncio
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Protocol
 
 from tollway.api.asgi import CallerLeft, Receive, Scope, Send, answer, read_body
 from tollway.api.problems import JSON_TYPE, Headers, error_response
 from tollway.api.wire import read_chat, to_json
-from tollway.errors import AlreadyExists, Broken, IdempotencyMismatch, RequestInProgress, ShuttingDown, TollwayError
+from tollway.errors import AlreadyExists, Broken, IdempotencyMismatch, InvalidField, RequestInProgress, ShuttingDown, TollwayError
 from tollway.gateway.admit import Caller, Gate
 from tollway.gateway.chat import Road
 from tollway.gateway.line import ClientGone, Line
@@ -21,8 +22,10 @@ from tollway.metering.sse import KEEP_ALIVE
 from tollway.ports import Clock, Ids, Limiter, Telemetry, Window
 
 KEEP_ALIVE_S = 10.0
+_COMMENT_S = 0.05
 WATCH_AFTER_S = 0.05
 """A caller is watched from one to two of these into the request."""
+KEY_BYTES_MAX = 255
 REPLAY_BYTES_MAX = 2 * 1024 * 1024
 _TOO_LONG = AlreadyExists(
     "this request was answered and charged once, by a stream too long to be kept for its Idempotency-Key; "
@@ -156,6 +159,9 @@ class ChatEndpoint:
 
     async def _replayed(self, caller: Caller, key: bytes, body: bytes, send: Send, headers: Headers) -> bool:
         """Answer from the stored replies (money.md R10); False when the request is new."""
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            # An empty one would be shared by every request that forgot to fill it in.
+            raise InvalidField(f"`Idempotency-Key` has 1 to {KEY_BYTES_MAX} characters", param="Idempotency-Key")
         digest, now = hashlib.sha256(body).digest(), self._clock.now()
         begun = self._replies.begin(caller.key.workspace_id, key.decode("latin-1"), digest, now)
         match begun.state:
@@ -226,7 +232,7 @@ class _Keep:
 class StreamSink:
     """See `Sink`: writes events to the caller, nothing buffered."""
 
-    __slots__ = ("_headers", "_keep", "_send", "_streams", "has_started", "idle_ticks")
+    __slots__ = ("_headers", "_keep", "_send", "_streams", "has_started", "idle_ticks", "is_sending")
 
     def __init__(self, send: Send, headers: Headers, streams: "OpenStreams", keep: _Keep) -> None:
         self._send = send
@@ -234,6 +240,7 @@ class StreamSink:
         self._streams = streams
         self._keep = keep
         self.has_started = False
+        self.is_sending = False
         self.idle_ticks = 0
 
     async def start(self) -> None:
@@ -245,11 +252,21 @@ class StreamSink:
         if data:
             self.idle_ticks = 0
             self._keep.add(data)
+            self.is_sending = True
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            self.is_sending = False
 
-    async def keep_alive(self) -> None:
-        """A comment line, so that proxies between us do not close an idle stream."""
-        await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+    async def tick(self) -> None:
+        """A comment line when two ticks have passed in silence, so that no proxy between us closes the stream.
+
+        Never waits for a caller who does not read: all streams share one ticker.
+        """
+        self.idle_ticks += 1
+        if self.idle_ticks >= 2 and not self.is_sending:
+            self.idle_ticks = 0
+            with suppress(OSError):
+                async with asyncio.timeout(_COMMENT_S):
+                    await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
 
     async def finish(self, data: bytes) -> None:
         self._streams.discard(self)
@@ -285,9 +302,9 @@ class OpenStreams:
         while True:
             await asyncio.sleep(every_s)
             for sink in list(self._open):
-                sink.idle_ticks += 1
-                if sink.idle_ticks >= 2:
-                    await sink.keep_alive()
+                # While one comment was being sent, another stream may have ended.
+                if sink in self._open:
+                    await sink.tick()
 
 
 def window_headers(window: Window) -> tuple[tuple[bytes, bytes], ...]:

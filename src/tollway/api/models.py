@@ -277,6 +277,9 @@ def entry(model: Model, offers: list[Offer], now: int) -> ModelEntry:
     told = [offer_entry(offer, now) for offer in offers]
     best = told[0] if told else None
     known = model.capabilities
+    reason = "it has no offer" if best is None else best.unavailable_reason
+    if "text" not in model.output_modalities:
+        reason = f"no endpoint here serves a model that writes {', '.join(model.output_modalities) or 'nothing'}"
     return ModelEntry(
         id=model.id,
         created=model.created,
@@ -297,8 +300,8 @@ def entry(model: Model, offers: list[Offer], now: int) -> ModelEntry:
         tier=None,
         pricing=best.pricing if best else None,
         offers=told,
-        available=best is not None and best.available,
-        unavailable_reason="it has no offer" if best is None else best.unavailable_reason,
+        available=reason is None,
+        unavailable_reason=reason,
     )
 
 

@@ -10,12 +10,13 @@ from tollway.catalogue.offers import Catalogue, Model
 from tollway.catalogue.units import INPUT, OUTPUT
 from tollway.commands import Outside
 from tollway.commands.options import with_settings
-from tollway.commands.quoting import CountOptions, asked, catalogue_of, count_options, model_of, quoted, standing
+from tollway.commands.quoting import CountOptions, asked, count_options, model_of, quoted, standing
 from tollway.commands.table import cents, decimals, facts, grouped, percent, table
 from tollway.jsontypes import JSON
 from tollway.metering.quote import OfferQuote, Quote
 from tollway.money.amount import format_per_million, format_usd
 from tollway.settings import Settings
+from tollway.settings.catalogue import catalogue_of
 
 Priced: TypeAlias = tuple[OfferQuote, Quote]
 _SORTS: dict[str, Callable[[Priced], tuple[object, ...]]] = {

@@ -21,10 +21,10 @@ from tollway.commands.checks import (
 )
 from tollway.commands.online import online_checks
 from tollway.commands.options import outside_of
-from tollway.commands.quoting import catalogue_of
 from tollway.commands.table import table
 from tollway.errors import ConfigurationError
 from tollway.settings import load_settings
+from tollway.settings.catalogue import catalogue_of
 
 _SIGNS = {Level.OK: "OK", Level.WARN: "WARN", Level.FAIL: "FAIL"}
 

@@ -15,7 +15,6 @@ from tollway.commands.quoting import (
     Asked,
     CountOptions,
     asked,
-    catalogue_of,
     count_options,
     model_of,
     price_of,
@@ -28,6 +27,7 @@ from tollway.jsontypes import JSONObject
 from tollway.metering.quote import OfferQuote, Quote, quote
 from tollway.money.amount import NotAnAmount, PicoUSD, format_pico, format_usd, parse_per_million
 from tollway.settings import Settings
+from tollway.settings.catalogue import catalogue_of
 
 
 @click.command()

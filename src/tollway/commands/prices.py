@@ -17,11 +17,12 @@ from tollway.catalogue.snapshot import Entry, Snapshot, read_snapshot, written
 from tollway.catalogue.units import BY_NAME, CACHE_READ, INPUT, OUTPUT, Unit
 from tollway.commands import Outside
 from tollway.commands.options import with_settings
-from tollway.commands.quoting import catalogue_of, model_of, price_of, standing
+from tollway.commands.quoting import model_of, price_of, standing
 from tollway.commands.table import decimals, facts, grouped, table
 from tollway.errors import ConfigurationError
 from tollway.jsontypes import JSON
 from tollway.settings import Settings
+from tollway.settings.catalogue import catalogue_of
 
 if TYPE_CHECKING:
     from tollway.catalogue.update import Change

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO, TypedDict, TypeVar
 
 import click
 
-from tollway.catalogue.load import load_catalogue, snapshot_path
 from tollway.catalogue.offers import Catalogue, Model, Offer
 from tollway.catalogue.units import BY_NAME, Unit
 from tollway.commands.table import grouped
@@ -18,7 +16,6 @@ from tollway.metering.tokens import count
 from tollway.metering.usage import UsageSource
 from tollway.money.amount import format_per_million, format_pico
 from tollway.routing.nearest import nearest
-from tollway.settings import Settings, custom_providers, disabled_providers
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _TOKENS = click.IntRange(0, 10**12)
@@ -115,16 +112,6 @@ def asked(options: CountOptions) -> Asked:
         cached_tokens=options["cached_tokens"],
         reasoning_tokens=options["reasoning_tokens"],
         requests=options["requests"],
-    )
-
-
-def catalogue_of(settings: Settings) -> Catalogue:
-    """The catalogue that `tollway serve` would have with these settings. Raises ConfigurationError."""
-    return load_catalogue(
-        environment=settings.environment,
-        snapshot=snapshot_path(Path(settings.data.folder)),
-        custom=custom_providers(settings),
-        disabled=disabled_providers(settings),
     )
 
 

@@ -91,9 +91,8 @@ class Calls:
 
     async def _open_once(self, passage: Passage, dialect: Dialect, outgoing: Outgoing, timeout_s: float) -> OpenAnswer:
         # The timeout of a stream covers it to its end; the first byte has the attempt's own.
-        total_s = self._policy.total_timeout_s - (self._clock.monotonic() - passage.started)
         async with asyncio.timeout(timeout_s):
-            stream = await self._upstream.open(outgoing, max(total_s, 0.001))
+            stream = await self._upstream.open(outgoing, max(self.time_left(passage), 0.001))
             try:
                 return await self._begin(passage, dialect, stream)
             except BaseException:
@@ -131,7 +130,7 @@ class Calls:
                 refusal = refusal or error
                 continue
             for turn in range(1 + self._policy.retries):
-                timeout_s = self._time_left(passage)
+                timeout_s = min(self._policy.attempt_timeout_s, self.time_left(passage))
                 if timeout_s <= 0 or len(passage.attempts) >= self._policy.attempts_max:
                     raise final_error(failure or Failure(FailureKind.TIMEOUT), passage.attempts)
                 answer = await self._once(passage, once, outgoing, timeout_s)
@@ -184,9 +183,9 @@ class Calls:
         started = passage.started + last.started_ms / 1000
         self._write_down(passage, started, failure)
 
-    def _time_left(self, passage: Passage) -> float:
-        left = self._policy.total_timeout_s - (self._clock.monotonic() - passage.started)
-        return min(self._policy.attempt_timeout_s, left)
+    def time_left(self, passage: Passage) -> float:
+        """Seconds until the request has taken as long as it may."""
+        return self._policy.total_timeout_s - (self._clock.monotonic() - passage.started)
 
     def _write_down(self, passage: Passage, started: float, failure: Failure | None, reason: str = "ok") -> None:
         offer = passage.candidate.offer

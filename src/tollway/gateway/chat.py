@@ -15,6 +15,7 @@ from tollway.gateway.admit import Caller
 from tollway.gateway.call import Calls, OpenAnswer
 from tollway.gateway.line import ClientGone, Line
 from tollway.gateway.passage import Interruption, Passage
+from tollway.gateway.relay import Relay
 from tollway.gateway.reply import extension, told
 from tollway.gateway.reserve import Reserve
 from tollway.gateway.settle import Till
@@ -30,6 +31,9 @@ _DRAIN_S = 0.25
 
 class Sink(Protocol):
     """Where a stream goes."""
+
+    is_sending: bool
+    """Something is being said and has not been taken yet."""
 
     async def start(self) -> None:
         """The answer begins: status and headers."""
@@ -153,17 +157,27 @@ class Road:
         failure: Failure | None = None
         try:
             with line:
-                await self._flow(passage, sink, opened)
+                # The provider has its own limits; this one is for a caller who stays and does not read.
+                async with asyncio.timeout(self._calls.time_left(passage)):
+                    await self._flow(passage, sink, opened)
         except ClientGone:
-            passage.usage_document, passage.finish_reason = relay.source.usage, "cancelled"
-            await self._hung_up(passage, relay.delivered.text)
+            await self._left(passage, relay)
             raise
         except UpstreamError as error:
             failure = error.failure
         except TimeoutError:
+            if sink.is_sending:
+                passage.interruption = Interruption.CLIENT_GONE
+                await self._left(passage, relay)
+                raise ClientGone from None
             failure = Failure(FailureKind.TIMEOUT, 200, "the answer stopped coming")
         except ConnectionError:
             failure = Failure(FailureKind.CONNECTION, 200, "the connection broke")
+        except TollwayError as error:
+            # The ledger could not raise a rolling hold, and may not be able to end it either: recovery will (R9).
+            with suppress(TollwayError):
+                await self._till.void(passage, error)
+            return relay.failing(error.body()["error"], extension(passage))
         except BaseException:
             await self._till.void(passage, TollwayError())
             raise
@@ -197,11 +211,12 @@ class Road:
     async def _flow(self, passage: Passage, sink: Sink, opened: OpenAnswer) -> None:
         stream, relay, out = opened.stream, opened.relay, opened.first
         delivered = relay.delivered
+        rolls = passage.output is not None and passage.output.is_rolling
         while True:
             if out:
                 # Also when nobody listens: the reply may be kept for an Idempotency-Key.
                 await sink.send(out)
-            if relay.is_over or not await self._reserve.extend(passage, delivered.tokens_estimate):
+            if relay.is_over or (rolls and not await self._reserve.extend(passage, delivered.tokens_estimate)):
                 return
             data = await stream.next()
             if data is None:
@@ -218,8 +233,16 @@ class Road:
             error = UpstreamFailed(failure.public_message)
         lost = self._till.lost(passage, opened.relay.delivered.text)
         passage.finish_reason = "error"
-        await self._till.void(passage, error, lost)
+        try:
+            await self._till.void(passage, error, lost)
+        except TollwayError as unwritten:
+            error = unwritten
         return opened.relay.failing(error.body()["error"], extension(passage))
+
+    async def _left(self, passage: Passage, relay: Relay) -> None:
+        """The caller has gone in the middle of a stream."""
+        passage.usage_document, passage.finish_reason = relay.source.usage, "cancelled"
+        await self._hung_up(passage, relay.delivered.text)
 
     async def _hung_up(self, passage: Passage, text: Callable[[], str]) -> None:
         """The caller has gone: pay for what the provider was asked, by its policy (R8c)."""

@@ -20,38 +20,35 @@ class Delivered:
     events: how many content events went by; providers put one token or more into each.
     """
 
-    __slots__ = ("_content_bytes", "_envelope", "_raw", "_raw_bytes", "_text", "_to_measure", "events")
+    __slots__ = ("_bytes", "_envelope", "_raw", "_raw_bytes", "_text", "events")
 
     def __init__(self) -> None:
         self.events = 0
-        self._content_bytes = 0
+        self._bytes = 0
         self._envelope = 0
-        self._to_measure = 2
         self._raw = list[bytes]()
         self._raw_bytes = 0
         self._text = list[str]()
 
     def add(self, data: bytes) -> None:
         """Count whole events of OpenAI chunks as they pass, without decoding them."""
-        events = data.count(b"data:")
-        if self._to_measure:
-            # The envelope of a stream is the same in every event but the first, which adds the role: two decodes tell how
-            # much of each event is content.
-            self._to_measure -= 1
-            first = data[: data.find(b"\n\n") + 2] or data
-            envelope = max(1, len(first) - len("".join(_contents(first)).encode()))
-            self._envelope = min(self._envelope or envelope, envelope)
-        self.events += events
-        self._content_bytes += max(events, len(data) - events * self._envelope)
+        size = len(data)
+        self.events += data.count(b"data:")
+        self._bytes += size
         self._raw.append(data)
-        self._raw_bytes += len(data)
+        self._raw_bytes += size
         if self._raw_bytes > _FOLD_BYTES:
             self._fold()
 
     @property
     def tokens_estimate(self) -> int:
         """Output tokens so far, rather too many than too few."""
-        return max(self.events, self._content_bytes // _BYTES_PER_TOKEN)
+        if not self._envelope and self._raw:
+            # The envelope of a stream is the same in every event, nearly: one decode tells how much of each is content.
+            last = self._raw[-1]
+            event = last[: last.find(b"\n\n") + 2] or last
+            self._envelope = max(1, len(event) - len("".join(_contents(event)).encode()))
+        return max(self.events, (self._bytes - self.events * self._envelope) // _BYTES_PER_TOKEN)
 
     def text(self) -> str:
         """Everything that was written: answers, thinking, tool names and arguments."""

@@ -3,6 +3,7 @@
 A process of its own, so that generating tokens never holds up the gateway, and dying takes nothing else along.
 """
 
+import asyncio
 import importlib.util
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import subprocess
 from tollway.providers.local_model import command
 
 URL_VARIABLE = "TOLLWAY_LOCAL_URL"
+_LOADED_CHECK_S = 0.1
 
 
 def is_installed() -> bool:
@@ -29,6 +31,7 @@ class LocalModel:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/v1"
+        self._port = port
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
             command(port),
             stdin=subprocess.DEVNULL,
@@ -37,6 +40,25 @@ class LocalModel:
             # Ctrl-C in the terminal is for the gateway, which drains first and then ends this process.
             start_new_session=True,
         )
+
+    async def loaded(self) -> None:
+        """Return once the weights are loaded and it answers; also when the process has ended, which the call will tell."""
+        while self._process.poll() is None and not await self._answers():
+            await asyncio.sleep(_LOADED_CHECK_S)
+
+    async def _answers(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:
+            return False
+        try:
+            # While it loads, this is answered with 503.
+            writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+            return b" 200 " in await reader.readline()
+        except OSError:
+            return False
+        finally:
+            writer.close()
 
     def stop(self) -> None:
         """End the process; gives it five seconds."""

@@ -4,7 +4,8 @@ pyreqwest does the HTTP. `streamed_read_buffer_limit(0)` hands the first chunk o
 or cancelling the task that reads it, resets the connection, which is how an upstream learns that the caller has gone.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 
 from pyreqwest.client import Client, ClientBuilder
@@ -53,11 +54,18 @@ class HttpUpstream:
             builder = builder.max_connections(connections_max)
         self._client: Client = builder.build()
         self._simulated = SimulatedProvider()
+        self._starting: tuple[str, asyncio.Future[None]] | None = None
+
+    def await_start(self, url: str, started: Coroutine[None, None, None]) -> None:
+        """Let requests to this base URL wait for the end of `started`: a server of our own is loading."""
+        self._starting = url, asyncio.ensure_future(started)
 
     async def fetch(self, outgoing: Outgoing, timeout_s: float) -> tuple[int, Mapping[str, str], bytes]:
         """See `Upstream.fetch`. Raises ReplyTooLarge too."""
         if outgoing.url.startswith(SCHEME):
             return await self._simulated.fetch(outgoing, timeout_s)
+        if self._starting is not None:
+            await self._started(*self._starting, outgoing.url, timeout_s)
         request = (
             self._client.post(outgoing.url)
             .headers(outgoing.headers)
@@ -77,6 +85,8 @@ class HttpUpstream:
         """See `Upstream.open`."""
         if outgoing.url.startswith(SCHEME):
             return await self._simulated.open(outgoing, timeout_s)
+        if self._starting is not None:
+            await self._started(*self._starting, outgoing.url, timeout_s)
         request = (
             self._client.post(outgoing.url)
             .headers(outgoing.headers)
@@ -92,7 +102,16 @@ class HttpUpstream:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._starting is not None:
+            self._starting[1].cancel()
         await self._client.close()
+
+    async def _started(self, base: str, started: asyncio.Future[None], url: str, timeout_s: float) -> None:
+        if url.startswith(base):
+            async with asyncio.timeout(timeout_s):
+                await asyncio.shield(started)
+        if started.done():
+            self._starting = None
 
 
 class HttpStream:

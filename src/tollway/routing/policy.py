@@ -39,6 +39,8 @@ class Obstacle(StrEnum):
     UNPRICED = "unpriced"
     NO_CREDENTIAL = "no_credential"
     PREFERENCES = "preferences"
+    NO_TEXT = "no_text"
+    """It writes no text: an embedding, image, speech or realtime model cannot answer a chat."""
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
@@ -88,7 +90,7 @@ def route(chat: ChatRequest, key: AllowList, catalogue: Catalogue, now: int) -> 
         if model is not None and len(model.offers) == 1:
             offer = model.offers[0]
             prices = offer.price_list(now)
-            if prices is not None and offer.provider.is_usable:
+            if prices is not None and offer.provider.is_usable and "text" in model.output_modalities:
                 return Route((Candidate(offer, prices),))
     candidates = list[Candidate]()
     exclusions = list[Exclusion]()
@@ -97,6 +99,10 @@ def route(chat: ChatRequest, key: AllowList, catalogue: Catalogue, now: int) -> 
         model = catalogue.find(name)
         if model is None:
             exclusions.append(Exclusion(name, "", Obstacle.UNKNOWN, f"there is no model `{name}`"))
+        elif "text" not in model.output_modalities:
+            kinds = ", ".join(model.output_modalities) or "no text"
+            reason = f"`{name}` cannot answer a chat: it gives {kinds}"
+            exclusions.append(Exclusion(name, "", Obstacle.NO_TEXT, reason))
         elif model.id not in seen:
             seen.add(model.id)
             if _is_allowed(model, name, key):
@@ -171,6 +177,7 @@ def _price(candidate: Candidate) -> int:
 
 _GRAVEST_FIRST = (
     Obstacle.UNKNOWN,
+    Obstacle.NO_TEXT,
     Obstacle.NOT_ALLOWED,
     Obstacle.UNPRICED,
     Obstacle.PREFERENCES,
@@ -194,6 +201,8 @@ def _nothing(chat: ChatRequest, key: AllowList, catalogue: Catalogue, exclusions
             names = nearest(catalogue, name)
             hint = f"; did you mean {_listed(names)}?" if names else "; `GET /v1/models` lists them"
             return ModelNotFound(text + hint, param=param, nearest=[*names], excluded=excluded)
+        case Obstacle.NO_TEXT:
+            return InvalidField(f"{text}; choose a model that writes text", param=param, excluded=excluded)
         case Obstacle.NOT_ALLOWED:
             may = _listed(sorted(key.allowed_models or ())[:10])
             return ModelNotAllowed(f"{text}; it may use {may}" if may else text, param=param, excluded=excluded)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tollway.ports import Clock, Ids
 from tollway.store.bootstrap import FirstStart, bootstrap, is_done
+from tollway.store.checkpoint import Checkpointer
 from tollway.store.folder import DataFolder
 from tollway.store.generations import Generations
 from tollway.store.idempotency import Idempotency
@@ -38,6 +39,7 @@ class EmbeddedStore:
         self.idempotency: Idempotency
         self.recovered = Leakage(0, 0)
         self._writer: Writer[Snapshot]
+        self._checkpointer: Checkpointer
 
     @classmethod
     async def open(
@@ -95,6 +97,8 @@ class EmbeddedStore:
         self.generations = Generations(self.reader)
         self.idempotency = Idempotency(path, self.ledger)
         self._writer.start()
+        self._checkpointer = Checkpointer(lambda: open_writer(path), lambda: self._writer.written)
+        self._checkpointer.start()
 
     async def bootstrap(self, grant_nano: int) -> FirstStart | None:
         """Make what a fresh installation needs; None if that was done before. See `bootstrap.bootstrap`."""
@@ -117,6 +121,7 @@ class EmbeddedStore:
 
     async def close(self) -> None:
         """Write what is queued, close every connection, give the folder up."""
+        await asyncio.to_thread(self._checkpointer.close)
         await self._writer.close()
         self.idempotency.close()
         self.reader.close()
