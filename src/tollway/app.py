@@ -327,6 +327,7 @@ def _hold_policy(settings: Settings) -> HoldPolicy:
         default_max_output_tokens=money.default_max_output_tokens,
         rolling_step_tokens=money.rolling_step_tokens,
         lifetime_s=settings.upstream.total_timeout_s + HOLD_GRACE_S,
+        top_up_url=money.top_up_url,
     )
 
 

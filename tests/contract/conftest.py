@@ -1,7 +1,6 @@
 """One gateway for the whole folder, with every upstream behind it: two simulators, the faulty one and the real model."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import openai
 import pytest
@@ -50,14 +49,16 @@ def house(
 
     OpenRouter offers the same models as their makers do, at the same prices; aimock speaks its dialect of OpenAI's.
     """
-    toml = '[money]\nopening_grant_usd = "10000"\n' + "".join([
-        provider("llmock-openai", "openai", llmock.openai, ("gpt-4o",)),
-        provider("llmock-anthropic", "anthropic", llmock.anthropic, ("claude-sonnet-4-5",)),
-        provider("llmock-gemini", "gemini", llmock.gemini, ("gemini-2.5-flash",)),
-        provider("fault-openai", "openai", fault_server.openai, FAULTS),
-        provider("fault-anthropic", "anthropic", fault_server.anthropic, FAULTS),
-        provider("fault-gemini", "gemini", fault_server.gemini, FAULTS),
-    ])
+    toml = '[money]\nopening_grant_usd = "10000"\n' + "".join(
+        [
+            provider("llmock-openai", "openai", llmock.openai, ("gpt-4o",)),
+            provider("llmock-anthropic", "anthropic", llmock.anthropic, ("claude-sonnet-4-5",)),
+            provider("llmock-gemini", "gemini", llmock.gemini, ("gemini-2.5-flash",)),
+            provider("fault-openai", "openai", fault_server.openai, FAULTS),
+            provider("fault-anthropic", "anthropic", fault_server.anthropic, FAULTS),
+            provider("fault-gemini", "gemini", fault_server.gemini, FAULTS),
+        ]
+    )
     environment = {
         "OPENAI_API_KEY": "sk-simulated",
         "OPENAI_BASE_URL": aimock.openai,

@@ -5,7 +5,7 @@ from decimal import Decimal
 import openai
 import pytest
 
-from contract.talk import AIMOCK, LLMOCK, LOCAL
+from contract.talk import AIMOCK, LLMOCK, LOCAL, ask
 from support.gateway import Gateway
 
 pytestmark = pytest.mark.servers
@@ -68,6 +68,16 @@ def test_the_whole_catalogue_and_its_filters(house: Gateway) -> None:
     found = house.ask("GET", "/v1/models?q=sonnet&provider=anthropic")[1]["data"]
     assert found
     assert all("sonnet" in one["id"] for one in found)
+
+
+def test_a_model_that_writes_no_text_is_not_on_the_list_and_not_called(house: Gateway, sdk: openai.OpenAI) -> None:
+    name = "google/gemini-2.5-flash-image"
+    assert name not in {one["id"] for one in house.ask("GET", "/v1/models?provider=google")[1]["data"]}
+    model = sdk.models.retrieve(name)
+    assert (model.available, "writes" in model.unavailable_reason) == (False, True)
+    with pytest.raises(openai.BadRequestError) as raised:
+        sdk.chat.completions.create(model=name, messages=ask("Draw a cat."))
+    assert raised.value.param == "model"
 
 
 def test_an_unknown_model_is_not_found_with_the_nearest_names(house: Gateway, sdk: openai.OpenAI) -> None:

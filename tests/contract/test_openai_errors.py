@@ -10,7 +10,8 @@ import pytest
 
 from contract.bill import Bill
 from contract.conftest import provider
-from contract.talk import AIMOCK, ask, client
+from contract.talk import AIMOCK, ask, client, heard
+from support import upstreams
 from support.gateway import Gateway
 from support.upstreams import FaultUpstream
 
@@ -76,9 +77,7 @@ def test_no_key(house: Gateway) -> None:
     assert (status, body["error"]["code"], headers["www-authenticate"]) == (401, "missing_api_key", "Bearer")
     # The SDK insists on a key of its own, but sends no header that it is told to leave out.
     with client(house) as sdk:
-        refused(
-            sdk, openai.AuthenticationError, 401, "missing_api_key", extra_headers={"Authorization": openai.Omit()}
-        )
+        refused(sdk, openai.AuthenticationError, 401, "missing_api_key", extra_headers={"Authorization": openai.Omit()})
 
 
 def test_a_revoked_key(house: Gateway) -> None:
@@ -237,6 +236,17 @@ def test_a_broken_provider(
     assert receipt["hold"]["outcome"] == "void"
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("behaviour", ["status-401", "status-500", "reset-0"])
+def test_a_stream_that_never_begins_raises_at_the_call(
+    house: Gateway, sdk: openai.OpenAI, dialect: str, behaviour: str
+) -> None:
+    model = f"fault-{dialect}/fault-{behaviour}"
+    with Bill(house) as bill:
+        refused(sdk, openai.InternalServerError, 502, "upstream_error", model=model, stream=True)
+    assert bill.spent() == 0
+
+
 def test_a_busy_provider_says_when_to_come_back(house: Gateway, sdk: openai.OpenAI) -> None:
     with Bill(house) as bill:
         error = refused(
@@ -271,11 +281,15 @@ def test_one_failure_is_repeated_within_the_request(house: Gateway, faulty: Faul
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory, fault_server: FaultUpstream) -> Iterator[Gateway]:
-    """A gateway that waits a second for a provider, once."""
+    """A gateway that waits a second for a provider, once; behind it, a simulator that cuts its streams short."""
     toml = "[upstream]\nattempt_timeout_s = 1\nidle_timeout_s = 1\ntotal_timeout_s = 2\nretries_per_offer = 0\n"
     toml += provider("acme", "openai", fault_server.openai, ("ok", "fault-hang", "fault-hang-mid"))
-    with Gateway(tmp_path_factory.mktemp("hasty"), toml=toml) as running:
-        yield running
+    with upstreams.llmock("--stream-fault", "truncate=1") as cut:
+        toml += provider("cut-openai", "openai", cut.openai, ("gpt-4o",))
+        toml += provider("cut-anthropic", "anthropic", cut.anthropic, ("claude-sonnet-4-5",))
+        toml += provider("cut-gemini", "gemini", cut.gemini, ("gemini-2.5-flash",))
+        with Gateway(tmp_path_factory.mktemp("hasty"), toml=toml) as running:
+            yield running
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -298,11 +312,34 @@ def test_a_stream_that_falls_silent(hasty: Gateway) -> None:
     assert bill.spent() == 0
 
 
-def test_the_callers_own_patience(house: Gateway) -> None:
-    """The SDK gives up first: what the provider was asked is charged (R8c), and nothing stays held."""
+@pytest.mark.parametrize(
+    "model", ["cut-openai/gpt-4o", "cut-anthropic/claude-sonnet-4-5", "cut-gemini/gemini-2.5-flash"]
+)
+def test_a_stream_that_ends_early_is_not_taken_for_an_answer(hasty: Gateway, model: str) -> None:
+    """The simulator just stops, with a correct end of HTTP; asked directly, the SDK would take that for all there is.
+
+    It stops after one to six chunks; its answers to this question are longer.
+    """
+    with client(hasty) as sdk, Bill(hasty) as bill, pytest.raises(openai.APIError) as raised:
+        heard(sdk.chat.completions.create(model=model, messages=ask("Say it"), stream=True))
+    assert raised.value.code == "upstream_error"
+    assert bill.spent() == 0
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_simulator_that_breaks_off(house: Gateway, sdk: openai.OpenAI, dialect: str) -> None:
+    with Bill(house) as bill, pytest.raises(openai.APIError) as raised:
+        heard(sdk.chat.completions.create(model=AIMOCK[dialect], messages=ask("stream and break off"), stream=True))
+    assert raised.value.code == "upstream_error"
+    assert bill.spent() == 0
+
+
+def test_the_callers_own_patience(house: Gateway, faulty: FaultUpstream) -> None:
+    """The SDK gives up first: the provider is told to stop, what it was asked is charged (R8c), nothing stays held."""
     with Bill(house) as bill:
         with client(house, timeout=0.5) as sdk, pytest.raises(openai.APITimeoutError):
             sdk.chat.completions.create(model="fault-openai/fault-hang", messages=ask("hi"))
+        assert faulty.ended(model="fault-hang")[0]["client_closed_early"]
         deadline = time.monotonic() + 5
         while house.wallet()["reserved_usd"] != "0" and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -315,18 +352,15 @@ def test_the_callers_own_patience(house: Gateway) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("behaviour", ["error-frame-mid", "reset-mid", "malformed"])
-def test_a_broken_stream_raises_in_the_loop(
-    house: Gateway, sdk: openai.OpenAI, dialect: str, behaviour: str
-) -> None:
+def test_a_broken_stream_raises_in_the_loop(house: Gateway, sdk: openai.OpenAI, dialect: str, behaviour: str) -> None:
     with Bill(house) as bill:
         stream = sdk.chat.completions.create(
-            model=f"fault-{dialect}/fault-{behaviour}", messages=ask("hi"), stream=True
+            model=f"fault-{dialect}/fault-{behaviour}", messages=ask("hi ((chunk_ms=40))"), stream=True
         )
-        text = ""
+        said: list[Any] = []
         with pytest.raises(openai.APIError) as raised:
-            for chunk in stream:
-                text += chunk.choices[0].delta.content or ""
-    assert text.startswith("word0 word1")
+            said.extend(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in said).startswith("word0 word1")
     assert type(raised.value) is openai.APIError
     assert raised.value.type in {"upstream_error", "service_unavailable"}
     assert raised.value.body["attempts"][0]["provider"] == f"fault-{dialect}"

@@ -104,9 +104,7 @@ def test_openrouter_reports_its_cache_and_its_own_cost(house: Gateway, sdk: open
     bill.agrees(last, input=86, cache_read=1920, output=300)
 
 
-def test_user_id_and_metadata_are_kept_and_stay_here(
-    house: Gateway, sdk: openai.OpenAI, faulty: FaultUpstream
-) -> None:
+def test_user_id_and_metadata_are_kept_and_stay_here(house: Gateway, sdk: openai.OpenAI, faulty: FaultUpstream) -> None:
     user = f"user-{uuid.uuid4()}"
     reply = sdk.chat.completions.create(
         model="fault-openai/ok",
@@ -130,10 +128,18 @@ def test_unknown_fields_travel_to_a_provider_of_our_own_shape(sdk: openai.OpenAI
     assert (sent["min_p"], sent["a_new_field"]) == (0.05, {"deep": [1, "é"]})
 
 
+def test_another_service_tier_has_another_price_and_is_refused(sdk: openai.OpenAI) -> None:
+    """Our price list is the standard tier's. What asks for the standard is let go."""
+    ask_it: Any = {"model": "openai/gpt-4o", "messages": ask("Hello"), "extra_body": {"provider": {"only": ["openai"]}}}
+    for tier in ("auto", "default"):
+        sdk.chat.completions.create(**ask_it, service_tier=tier)
+    with pytest.raises(openai.BadRequestError) as raised:
+        sdk.chat.completions.create(**ask_it, service_tier="priority")
+    assert (raised.value.code, raised.value.param) == ("unsupported_field", "service_tier")
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_an_idempotency_key_answers_again_and_charges_once(
-    house: Gateway, sdk: openai.OpenAI, stream: bool
-) -> None:
+def test_an_idempotency_key_answers_again_and_charges_once(house: Gateway, sdk: openai.OpenAI, stream: bool) -> None:
     key = {"Idempotency-Key": str(uuid.uuid4())}
 
     def again(text: str = "Hello") -> Any:

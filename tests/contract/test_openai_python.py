@@ -9,8 +9,9 @@ import pytest
 
 from contract.bill import Bill
 from contract.talk import AIMOCK, LLMOCK, PERSON, WEATHER, Person, ask, async_client, heard, helped, llmock_reports
+from support.fault_answers import text_of
 from support.gateway import Gateway
-from support.upstreams import Upstream
+from support.upstreams import FaultUpstream, Upstream
 
 pytestmark = pytest.mark.servers
 
@@ -98,6 +99,19 @@ def test_small_chunks_of_many_languages_arrive_whole(house: Gateway, sdk: openai
         )
     assert text == "Many small chunks make one answer, öäü and 日本語 included."
     bill.agrees(last, input=16, output=24)
+
+
+@every_dialect
+@pytest.mark.parametrize("shape", ["crlf", "comments", "coalesced", "split-7", "split-1"])
+def test_a_stream_of_any_shape(
+    house: Gateway, sdk: openai.OpenAI, faulty: FaultUpstream, dialect: str, shape: str
+) -> None:
+    """Line ends, comments, many events in a packet or one in many: the SDK hears the same."""
+    faulty.program(f"fault-{shape}")
+    with Bill(house) as bill:
+        text, last = heard(sdk.chat.completions.create(model=f"fault-{dialect}/ok", messages=ask("hi"), stream=True))
+    assert text == text_of()
+    bill.agrees(last, input=1234, output=567)
 
 
 def test_async(house: Gateway) -> None:

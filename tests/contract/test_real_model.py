@@ -43,7 +43,7 @@ def test_real_streaming(house: Gateway, sdk: openai.OpenAI, include_usage: bool)
     arrivals, text, last = [], "", None
     with Bill(house) as bill:
         for chunk in sdk.chat.completions.create(
-            model=LOCAL, messages=ask("Count to ten."), max_tokens=24, stream=True, **more
+            model=LOCAL, messages=ask("Count to ten."), max_tokens=24, temperature=0, stream=True, **more
         ):
             arrivals.append(time.monotonic())
             for choice in chunk.choices:
@@ -54,9 +54,7 @@ def test_real_streaming(house: Gateway, sdk: openai.OpenAI, include_usage: bool)
     assert arrivals[-2] - arrivals[1] > 0.05
     usage = last.usage
     cached = usage.prompt_tokens_details.cached_tokens
-    receipt = bill.agrees(
-        last, input=usage.prompt_tokens - cached, cache_read=cached, output=usage.completion_tokens
-    )
+    receipt = bill.agrees(last, input=usage.prompt_tokens - cached, cache_read=cached, output=usage.completion_tokens)
     assert receipt["finish_reason"] in {"stop", "length"}
     assert receipt["ttft_ms"] < receipt["latency_ms"]
 
@@ -108,12 +106,14 @@ def test_two_answers_of_one_prompt(house: Gateway, sdk: openai.OpenAI) -> None:
 def test_stop_and_max_tokens(house: Gateway, sdk: openai.OpenAI) -> None:
     with Bill(house) as bill:
         reply = sdk.chat.completions.create(
-            model=LOCAL, messages=ask("Count: one, two, three, four, five"), stop=[" "], max_tokens=20
+            model=LOCAL, messages=ask("Count: one, two, three, four, five"), stop=[" "], max_tokens=20, temperature=0
         )
     assert " " not in reply.choices[0].message.content.strip()
     assert reply.choices[0].finish_reason == "stop"
     bill.agrees(reply, **counted(reply))
-    cut = sdk.chat.completions.create(model=LOCAL, messages=ask("Tell me a long story."), max_completion_tokens=5)
+    cut = sdk.chat.completions.create(
+        model=LOCAL, messages=ask("Tell me a long story."), max_completion_tokens=5, temperature=0
+    )
     assert (cut.choices[0].finish_reason, cut.usage.completion_tokens) == ("length", 5)
 
 
@@ -122,7 +122,7 @@ def test_a_conversation(house: Gateway, sdk: openai.OpenAI) -> None:
     for _ in range(2):
         with Bill(house) as bill:
             text, last = heard(
-                sdk.chat.completions.create(model=LOCAL, messages=messages, max_tokens=6, stream=True)
+                sdk.chat.completions.create(model=LOCAL, messages=messages, max_tokens=6, temperature=0, stream=True)
             )
         cached = last.usage.prompt_tokens_details.cached_tokens
         bill.agrees(

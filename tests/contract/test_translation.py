@@ -120,9 +120,7 @@ def test_tools_and_tool_choice(sdk: openai.OpenAI, faulty: FaultUpstream) -> Non
     body = sent(sdk, faulty, OPENAI, **fields)
     assert (body["tools"], body["tool_choice"]) == ([WEATHER], named)
     body = sent(sdk, faulty, ANTHROPIC, **fields, parallel_tool_calls=False)
-    assert body["tools"] == [
-        {"name": "get_weather", "description": "The weather of a city.", "input_schema": schema}
-    ]
+    assert body["tools"] == [{"name": "get_weather", "description": "The weather of a city.", "input_schema": schema}]
     assert body["tool_choice"] == {"type": "tool", "name": "get_weather", "disable_parallel_tool_use": True}
     body = sent(sdk, faulty, GEMINI, **fields)
     declared = body["tools"][0]["functionDeclarations"][0]

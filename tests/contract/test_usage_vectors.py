@@ -80,7 +80,12 @@ VECTORS: list[tuple[str, str, dict[str, int], str]] = [
     ("gemini", "usage-zero", {}, "0"),
     # Parts that do not fit into their total are cut down to it; nothing is ever negative.
     ("openai", "cached-gt-prompt", {"cache_read": 100, "output": 20}, "330"),
-    ("anthropic", "cached-gt-prompt", {"input": 100, "cache_write_5m": 150, "cache_write_1h": 100, "output": 20}, "1762.5"),
+    (
+        "anthropic",
+        "cached-gt-prompt",
+        {"input": 100, "cache_write_5m": 150, "cache_write_1h": 100, "output": 20},
+        "1762.5",
+    ),
     ("gemini", "cached-gt-prompt", {"cache_read": 100, "output": 20}, "330"),
     ("openai", "reasoning-gt-output", {"input": 75, "reasoning": 20}, "585"),
     ("gemini", "reasoning-gt-output", {"input": 75, "reasoning": 1024}, "18657"),

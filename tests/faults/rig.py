@@ -56,9 +56,9 @@ def _model(provider: str, name: str, tokenizer: str, given: str, output: str, ca
 FAST_TIMEOUTS = """
 [upstream]
 connect_timeout_s = 2
-attempt_timeout_s = 3
-idle_timeout_s = 3
-total_timeout_s = 8
+attempt_timeout_s = 2
+idle_timeout_s = 2
+total_timeout_s = 6
 retries_per_offer = 0
 [server]
 keep_alive_seconds = 1

@@ -243,7 +243,9 @@ async def _play_stream(wire: Wire, plan: Plan, call: Call) -> bool:
         entry.frames_sent = count
     else:
         for number, frame in enumerate(frames):
-            await wire.pause(plan.options.get("chunk_ms", 0) / 1000 if number else 0)
+            # What breaks the answer comes by itself, or a caller might read it together with the good part.
+            is_bad = number == script.middle and behaviour in {"malformed", "error-frame-mid"}
+            await wire.pause(SETTLE_S if is_bad else plan.options.get("chunk_ms", 0) / 1000 if number else 0)
             await wire.chunk(frame)
             entry.frames_sent += 1
     if behaviour.startswith("reset-"):

@@ -199,18 +199,26 @@ def test_llmock_truncates_streams() -> None:
 def test_real_model_answers_and_counts(real_model: Upstream) -> None:
     with openai_client(real_model) as client:
         question = ask("Name three fruits, please, and nothing else at all.")
-        first = client.chat.completions.create(model=MODEL_ID, messages=question, max_tokens=8)
+        # Not sampled, or an answer may end before its limit.
+        first = client.chat.completions.create(model=MODEL_ID, messages=question, max_tokens=8, temperature=0)
         assert first.usage.completion_tokens == 8
-        again = client.chat.completions.create(model=MODEL_ID, messages=question, max_tokens=8)
+        again = client.chat.completions.create(model=MODEL_ID, messages=question, max_tokens=8, temperature=0)
         assert again.usage.prompt_tokens_details.cached_tokens > 0
         chunks = list(
             client.chat.completions.create(
-                model=MODEL_ID, messages=question, max_tokens=8, stream=True, stream_options={"include_usage": True}
+                model=MODEL_ID,
+                messages=question,
+                max_tokens=8,
+                temperature=0,
+                stream=True,
+                stream_options={"include_usage": True},
             )
         )
         assert chunks[-1].usage.completion_tokens == 8
     with anthropic_client(real_model) as client:
-        assert client.messages.create(model=MODEL_ID, max_tokens=4, messages=HELLO).usage.output_tokens == 4
+        greedy = {"temperature": 0}
+        reply = client.messages.create(model=MODEL_ID, max_tokens=4, messages=HELLO, extra_body=greedy)
+        assert reply.usage.output_tokens == 4
 
 
 # Our own, asked by the SDKs.

@@ -14,10 +14,21 @@ from typing import Protocol
 from tollway.api.asgi import CallerLeft, Receive, Scope, Send, answer, read_body
 from tollway.api.problems import JSON_TYPE, Headers, error_response
 from tollway.api.wire import read_chat, to_json
-from tollway.errors import AlreadyExists, Broken, IdempotencyMismatch, InvalidField, RequestInProgress, ShuttingDown, TollwayError
+from tollway.errors import (
+    AlreadyExists,
+    Broken,
+    IdempotencyMismatch,
+    InvalidField,
+    PayloadTooLarge,
+    RateLimited,
+    RequestInProgress,
+    ShuttingDown,
+    TollwayError,
+)
 from tollway.gateway.admit import Caller, Gate
 from tollway.gateway.chat import Road
 from tollway.gateway.line import ClientGone, Line
+from tollway.gateway.passage import Passage
 from tollway.metering.sse import KEEP_ALIVE
 from tollway.ports import Clock, Ids, Limiter, Telemetry, Window
 
@@ -97,6 +108,7 @@ class ChatEndpoint:
         request_id = self._ids.new()
         reply_headers: Headers = [(b"x-request-id", request_id.encode())]
         authorization = api_key = idempotency_key = None
+        announced = 0
         caller: Caller | None = None
         for name, value in scope["headers"]:
             if name == b"authorization":
@@ -105,11 +117,15 @@ class ChatEndpoint:
                 api_key = value
             elif name == b"idempotency-key":
                 idempotency_key = value
+            elif name == b"content-length":
+                announced = int(value)
         try:
             if self._is_draining():
                 raise ShuttingDown
             now = self._clock.now()
             caller = self._gate.admit(authorization, api_key, "chat", now)
+            if announced > self._bytes_max:
+                raise PayloadTooLarge(f"the body has {announced} bytes; at most {self._bytes_max} are accepted")
             body = await read_body(receive, self._bytes_max)
             chat = read_chat(body, self._bytes_max)
             passage = self._road.enter(chat, caller, request_id, started)
@@ -129,8 +145,7 @@ class ChatEndpoint:
         keep = _Keep(self._replies, caller.key.workspace_id, idempotency_key)
         sink = StreamSink(send, reply_headers, self.streams, keep)
         try:
-            window = self._limiter.take_request(caller.key, passage.created)
-            reply_headers += window_headers(window)
+            self._take(passage, reply_headers)
             if chat.stream:
                 await self._road.stream(passage, line, sink)
             else:
@@ -141,9 +156,6 @@ class ChatEndpoint:
             keep.forget()
         except TollwayError as error:
             keep.forget()
-            if len(reply_headers) == 1:
-                # Refused by the window itself; its headers are owed all the same.
-                reply_headers += window_headers(self._limiter.window(caller.key, passage.created))
             if not passage.held_nano and not passage.attempts:
                 self._telemetry.refused(error.code, error.status, request_id)
             if not sink.has_started:
@@ -156,6 +168,15 @@ class ChatEndpoint:
         finally:
             sink.close()
             self._watches.end(watch)
+
+    def _take(self, passage: Passage, headers: Headers) -> None:
+        """Count the request in its window. The window's headers are owed also when it refuses."""
+        try:
+            window = self._limiter.take_request(passage.caller.key, passage.created)
+        except RateLimited:
+            headers.extend(window_headers(self._limiter.window(passage.caller.key, passage.created)))
+            raise
+        headers.extend(window_headers(window))
 
     async def _replayed(self, caller: Caller, key: bytes, body: bytes, send: Send, headers: Headers) -> bool:
         """Answer from the stored replies (money.md R10); False when the request is new."""

@@ -126,7 +126,8 @@ class _Row:
         self.model = model
         self._now = now
         self._all: bytes | None = None
-        usable = [offer for offer in model_offers(model, now) if obstacle(offer, now) is None]
+        offers = model_offers(model, now) if "text" in model.output_modalities else []
+        usable = [offer for offer in offers if obstacle(offer, now) is None]
         self.is_callable = bool(usable)
         self.callable = msgspec.json.encode(entry(model, usable, now)) if usable else b""
         self.words = "\n".join((model.id, model.name, *model.aliases)).lower()

@@ -109,7 +109,11 @@ class Calls:
             source, is_identity=dialect.is_identity, include_usage=chat.include_usage, choices=chat.choices
         )
         while not relay.is_over and (data := await stream.next()) is not None:
-            if (first := relay.feed(data)) or (relay.is_done and relay.has_begun):
+            first = relay.feed(data)
+            if relay.failure is not None:
+                # Nothing has gone out yet: another try may do better.
+                raise relay.failure
+            if first or (relay.is_done and relay.has_begun):
                 return OpenAnswer(stream, relay, first)
         first = relay.end()
         if not relay.is_done or not relay.has_begun:

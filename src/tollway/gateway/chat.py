@@ -216,6 +216,8 @@ class Road:
             if out:
                 # Also when nobody listens: the reply may be kept for an Idempotency-Key.
                 await sink.send(out)
+            if relay.failure is not None:
+                raise relay.failure
             if relay.is_over or (rolls and not await self._reserve.extend(passage, delivered.tokens_estimate)):
                 return
             data = await stream.next()

@@ -20,12 +20,13 @@ class Delivered:
     events: how many content events went by; providers put one token or more into each.
     """
 
-    __slots__ = ("_bytes", "_envelope", "_raw", "_raw_bytes", "_text", "events")
+    __slots__ = ("_bytes", "_envelope", "_raw", "_raw_bytes", "_text", "_to_measure", "events")
 
     def __init__(self) -> None:
         self.events = 0
         self._bytes = 0
         self._envelope = 0
+        self._to_measure = 3
         self._raw = list[bytes]()
         self._raw_bytes = 0
         self._text = list[str]()
@@ -43,11 +44,14 @@ class Delivered:
     @property
     def tokens_estimate(self) -> int:
         """Output tokens so far, rather too many than too few."""
-        if not self._envelope and self._raw:
-            # The envelope of a stream is the same in every event, nearly: one decode tells how much of each is content.
+        if self._to_measure and self._raw:
+            # The envelope of a stream is the same in nearly every event: a few decodes tell how much of each is content. The
+            # first event has the role too; the smallest envelope counts, or long texts in few events would go unseen.
+            self._to_measure -= 1
             last = self._raw[-1]
             event = last[: last.find(b"\n\n") + 2] or last
-            self._envelope = max(1, len(event) - len("".join(_contents(event)).encode()))
+            envelope = max(1, len(event) - len("".join(_contents(event)).encode()))
+            self._envelope = min(self._envelope or envelope, envelope)
         return max(self.events, (self._bytes - self.events * self._envelope) // _BYTES_PER_TOKEN)
 
     def text(self) -> str:

@@ -57,6 +57,7 @@ class Relay:
         "_last",
         "_reader",
         "delivered",
+        "failure",
         "finish_reason",
         "is_over",
         "source",
@@ -66,6 +67,7 @@ class Relay:
         self.source = source
         self.delivered = Delivered()
         self.finish_reason = ""
+        self.failure: UpstreamError | None = None
         self.is_over = False
         self._can_skip = is_identity
         self._choices = choices
@@ -91,27 +93,38 @@ class Relay:
         """Bytes for the caller now; possibly none.
 
         Raises:
-            UpstreamError: an error frame, or bytes that are not what the dialect promises.
+            UpstreamError: an error frame, or bytes that are not what the dialect promises. When something good came before
+                it in the same bytes, that is returned, and the error is in `failure`.
         """
-        if not self._can_skip or self._reader.is_waiting:
-            return self._read(data)
         out = b""
+        if not self._can_skip or self._reader.is_waiting:
+            return self._read(data, out)
         if not self._last:
             # The first event is read whatever it says: it shows what all others are wrapped in.
             end = data.find(b"\n\n") + 2
-            out, data = self._read(data[:end] if end > 1 else data), data[end:] if end > 1 else b""
+            out, data = self._read(data[:end] if end > 1 else data, out), data[end:] if end > 1 else b""
         if self._last and (end := _unremarkable(data)):
             out += self._released() + self._sent(data[:end])
             data = data[end:]
-        return out + self._read(data) if data else out
+        return self._read(data, out) if data else out
 
-    def _read(self, data: bytes) -> bytes:
-        """Event by event."""
+    def _read(self, data: bytes, before: bytes) -> bytes:
+        """Event by event, after what came `before` in the same bytes."""
+        out = [before]
         try:
-            events = self._reader.feed(data)
+            for event in self._reader.feed(data):
+                out.append(self._pass(event))
         except EventTooLarge as error:
-            raise UpstreamError(Failure(FailureKind.MALFORMED, 200, str(error.__doc__))) from None
-        return b"".join([self._pass(event) for event in events])
+            failure = UpstreamError(Failure(FailureKind.MALFORMED, 200, str(error.__doc__)))
+        except UpstreamError as error:
+            failure = error
+        else:
+            return b"".join(out)
+        good = b"".join(out)
+        if not good:
+            raise failure from None
+        self.failure = failure
+        return good
 
     def end(self) -> bytes:
         """Bytes for the caller once the upstream has closed; reads an unterminated last event."""

@@ -28,6 +28,8 @@ class HoldPolicy:
     default_max_output_tokens: int
     rolling_step_tokens: int
     lifetime_s: int
+    top_up_url: str = ""
+    """Where a caller with an empty wallet can pay; told in the 402."""
 
 
 class Worst(msgspec.Struct, frozen=True, gc=False):
@@ -60,8 +62,10 @@ class Reserve:
         passage.tokens_reserved = tokens
         try:
             await self._hold(passage, passage.candidate, worst)
-        except BaseException:
+        except BaseException as error:
             self._give_back(passage, tokens)
+            if isinstance(error, PaymentRequired) and self._policy.top_up_url:
+                error.details = {**error.details, "top_up_url": self._policy.top_up_url}
             raise
 
     async def cover(self, passage: Passage, candidate: Candidate) -> None:

@@ -93,6 +93,7 @@ class Till:
     def _generation(self, passage: Passage, status: str, error: dict[str, str | int] | None = None) -> Generation:
         usage, charge, key, offer = passage.usage, passage.charge, passage.caller.key, passage.candidate.offer
         passage.stages["total"] = total_s = self._clock.monotonic() - passage.started
+        input_tokens, output_tokens = (0, 0) if usage is None else usage.tokens()
         return Generation(
             id=passage.id,
             workspace_id=key.workspace_id,
@@ -105,8 +106,8 @@ class Till:
             status=status,
             is_streamed=passage.chat.stream,
             finish_reason=passage.finish_reason,
-            input_tokens=0 if usage is None else usage.input_tokens,
-            output_tokens=0 if usage is None else usage.output_tokens,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
             cached_tokens=0 if usage is None else usage.cached_tokens,
             reasoning_tokens=0 if usage is None else usage.reasoning_tokens,
             usage_source="" if usage is None else usage.source,

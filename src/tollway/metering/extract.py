@@ -49,6 +49,7 @@ def extract(spec: UsageSpec, document: JSON) -> Usage | None:
     if plan is None or plan.spec is not spec:
         plan = _planned(spec)
     counts: dict[Unit, int] = {}
+    has_parts = False
     for prefix, leaves in plan.reads:
         holder: JSON = document
         for step in prefix:
@@ -67,12 +68,17 @@ def extract(spec: UsageSpec, document: JSON) -> Usage | None:
             if type(value) is not int or not 0 <= value <= COUNT_MAX:
                 raise UnusableUsage(f"{'.'.join((*prefix, leaf))} is {value!r}, which is not a count")
             counts[unit] = value
+            if value and unit in plan.parts:
+                has_parts = True
     own = _own_numbers(plan, document, counts) if plan.own else None
     if not counts:
         return None
     for unit in plan.required:
         if unit not in counts:
             raise UnusableUsage(f"{unit} is missing, although {next(iter(counts))} is reported")
+    if not has_parts and not own:
+        # Nothing lies inside anything, as nearly always: every total is its own.
+        return Usage(counts)
     warnings: list[str] | None = None
     for unit, parts in plan.holders:
         total = counts.get(unit)
@@ -96,13 +102,15 @@ class _Plan:
 
     reads: first paths, as (where, (unit, field)...): numbers that stand in one object are read at once.
     own: (unit, path of its own number without parts).
-    holders: (unit, every unit inside it, however deep), innermost first. required: what must be there if anything is.
+    holders: (unit, every unit inside it, however deep), innermost first; parts: all of the latter.
+    required: what must be there if anything is.
     """
 
     spec: UsageSpec
     reads: tuple[tuple[_Path, tuple[tuple[Unit, str], ...]], ...]
     own: tuple[tuple[Unit, _Path], ...]
     holders: tuple[tuple[Unit, tuple[Unit, ...]], ...]
+    parts: frozenset[Unit]
     required: tuple[Unit, ...]
 
 
@@ -125,7 +133,8 @@ def _planned(spec: UsageSpec) -> _Plan:
     for unit, path in reads.items():
         places.setdefault(path[:-1], []).append((unit, path[-1]))
     grouped = tuple((prefix, tuple(leaves)) for prefix, leaves in places.items())
-    plan = _Plan(spec, grouped, tuple(own), tuple(holders), required)
+    parts = frozenset(part for _, found in holders for part in found)
+    plan = _Plan(spec, grouped, tuple(own), tuple(holders), parts, required)
     if len(_plans) >= _PLANS_MAX:
         _plans.clear()
     _plans[id(spec)] = plan

@@ -40,23 +40,25 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     source: UsageSource = UsageSource.PROVIDER
     warnings: tuple[str, ...] = ()
 
+    def tokens(self) -> tuple[int, int]:
+        """(all input tokens, all output tokens), in one pass: this runs on every request."""
+        inputs = outputs = 0
+        for unit, count in self.counts.items():
+            if unit in _INPUT:
+                inputs += count
+            elif unit in _OUTPUT:
+                outputs += count
+        return inputs, outputs
+
     @property
     def input_tokens(self) -> int:
         """All input tokens, cached or not."""
-        total = 0
-        for unit, count in self.counts.items():
-            if unit in _INPUT:
-                total += count
-        return total
+        return self.tokens()[0]
 
     @property
     def output_tokens(self) -> int:
         """All output tokens, thinking included."""
-        total = 0
-        for unit, count in self.counts.items():
-            if unit in _OUTPUT:
-                total += count
-        return total
+        return self.tokens()[1]
 
     @property
     def cached_tokens(self) -> int:

@@ -14,6 +14,7 @@ from tollway.errors import UnsupportedField
 from tollway.jsontypes import JSON, JSONObject
 from tollway.metering.sse import ServerEvent
 from tollway.ports import Outgoing
+from tollway.providers.asked import is_neutral
 from tollway.providers.dialect import (
     Failure,
     FailureKind,
@@ -129,7 +130,7 @@ def _raise_if_error(body: Mapping[str, JSON]) -> None:
 
 def _apply_verbs(fields: dict[str, msgspec.Raw], wire: WireSpec, provider: str) -> dict[str, msgspec.Raw]:
     for name in wire.drop:
-        if name in fields and fields[name] not in _NEUTRAL:
+        if name in fields and not is_neutral(name, decoded(bytes(fields[name]))):
             raise UnsupportedField(
                 f"{provider} does not take `{name}` for this model; leave it out, or choose another model", param=name
             )
@@ -147,7 +148,3 @@ def _apply_verbs(fields: dict[str, msgspec.Raw], wire: WireSpec, provider: str) 
         if name in fields:
             fields[theirs] = fields.pop(name)
     return fields
-
-
-# Values that ask for nothing: sending them is not a wish that would be lost.
-_NEUTRAL = tuple(msgspec.Raw(text) for text in (b"null", b"false", b"0", b"0.0", b"{}", b"[]"))

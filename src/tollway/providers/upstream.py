@@ -1,23 +1,19 @@
-"""The only file that talks to a provider over the network, and the list of dialects.
+"""The providers as `ports.Upstream`: real ones over HTTP, the built-in simulated one, and the list of dialects.
 
-pyreqwest does the HTTP. `streamed_read_buffer_limit(0)` hands the first chunk over at once; leaving a stream before its end,
-or cancelling the task that reads it, resets the connection, which is how an upstream learns that the caller has gone.
+Leaving an answer before its end, or cancelling the task that waits for it, cuts the connection at once: that is how an
+upstream learns that the caller has gone.
 """
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from datetime import timedelta
-
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
-from pyreqwest.request import StreamRequest
-from pyreqwest.response import Response
 
 from tollway.ports import Outgoing, UpstreamStream
 from tollway.providers.anthropic import AnthropicDialect
+from tollway.providers.connection import Connection
 from tollway.providers.dialect import Dialect
 from tollway.providers.gemini import GeminiDialect
 from tollway.providers.openai import OpenAIDialect
+from tollway.providers.pool import Pool, Target, request_head
 from tollway.providers.simulated import SCHEME, SimulatedProvider
 
 _READ_HEADERS = ("retry-after", "content-type")
@@ -29,10 +25,6 @@ def dialects() -> dict[str, Dialect]:
     return {"openai": openai, "simulated": openai, "anthropic": AnthropicDialect(), "gemini": GeminiDialect()}
 
 
-class ReplyTooLarge(ConnectionError):
-    """The provider's answer is larger than the configured limit."""
-
-
 class HttpUpstream:
     """See `Upstream`. One pool of connections for all providers; redirects are never followed, nor proxies from the
     environment used: a credential goes to the host of its own data file and nowhere else (security.md)."""
@@ -41,18 +33,8 @@ class HttpUpstream:
         self, *, connect_timeout_s: float, idle_timeout_s: float, reply_bytes_max: int, connections_max: int | None = None
     ) -> None:
         self._reply_bytes_max = reply_bytes_max
-        builder = (
-            ClientBuilder()
-            .user_agent("tollway")
-            .follow_redirects(False)
-            .no_proxy()
-            .connect_timeout(timedelta(seconds=connect_timeout_s))
-            .read_timeout(timedelta(seconds=idle_timeout_s))
-            .pool_max_idle_per_host(256)
-        )
-        if connections_max:
-            builder = builder.max_connections(connections_max)
-        self._client: Client = builder.build()
+        self._idle_timeout_s = idle_timeout_s
+        self._pool = Pool(connect_timeout_s, connections_max)
         self._simulated = SimulatedProvider()
         self._starting: tuple[str, asyncio.Future[None]] | None = None
 
@@ -66,20 +48,12 @@ class HttpUpstream:
             return await self._simulated.fetch(outgoing, timeout_s)
         if self._starting is not None:
             await self._started(*self._starting, outgoing.url, timeout_s)
-        request = (
-            self._client.post(outgoing.url)
-            .headers(outgoing.headers)
-            .body_bytes(outgoing.body)
-            .timeout(timedelta(seconds=timeout_s))
-        )
+        target, connection = await self._sent(outgoing, timeout_s, None, self._reply_bytes_max)
         try:
-            response = await request.build().send()
-            body = bytes(await response.bytes())
-        except PyreqwestError as error:
-            raise _plain(error) from None
-        if len(body) > self._reply_bytes_max:
-            raise ReplyTooLarge
-        return response.status, _NO_HEADERS if response.status == 200 else _headers(response), body
+            body = await connection.whole()
+            return connection.status, _NO_HEADERS if connection.status == 200 else _headers(connection), body
+        finally:
+            self._pool.give(target, connection)
 
     async def open(self, outgoing: Outgoing, timeout_s: float) -> UpstreamStream:
         """See `Upstream.open`."""
@@ -87,24 +61,30 @@ class HttpUpstream:
             return await self._simulated.open(outgoing, timeout_s)
         if self._starting is not None:
             await self._started(*self._starting, outgoing.url, timeout_s)
-        request = (
-            self._client.post(outgoing.url)
-            .headers(outgoing.headers)
-            .body_bytes(outgoing.body)
-            .timeout(timedelta(seconds=timeout_s))
-            .streamed_read_buffer_limit(0)
-            .build_streamed()
-        )
+        target, connection = await self._sent(outgoing, timeout_s, self._idle_timeout_s, None)
         try:
-            return HttpStream(request, await request.__aenter__())
-        except PyreqwestError as error:
-            raise _plain(error) from None
+            await connection.started()
+        except BaseException:
+            self._pool.give(target, connection)
+            raise
+        return HttpStream(self._pool, target, connection)
 
     async def close(self) -> None:
         """Close every connection."""
         if self._starting is not None:
             self._starting[1].cancel()
-        await self._client.close()
+        self._pool.close()
+
+    async def _sent(
+        self, outgoing: Outgoing, timeout_s: float, idle_s: float | None, bytes_max: int | None
+    ) -> tuple[Target, Connection]:
+        clock = asyncio.get_running_loop().time
+        began, target = clock(), self._pool.target(outgoing.url)
+        head = request_head(target, outgoing.headers, len(outgoing.body))
+        connection = await self._pool.take(target, timeout_s)
+        left_s = timeout_s - (clock() - began)
+        connection.send(head, outgoing.body, timeout_s=left_s, idle_s=idle_s, bytes_max=bytes_max)
+        return target, connection
 
     async def _started(self, base: str, started: asyncio.Future[None], url: str, timeout_s: float) -> None:
         if url.startswith(base):
@@ -117,22 +97,17 @@ class HttpUpstream:
 class HttpStream:
     """See `UpstreamStream`."""
 
-    __slots__ = ("_request", "_response", "status")
+    __slots__ = ("_connection", "_pool", "_target", "next", "status")
 
-    def __init__(self, request: StreamRequest, response: Response) -> None:
-        self._request = request
-        self._response = response
-        self.status = response.status
+    def __init__(self, pool: Pool, target: Target, connection: Connection) -> None:
+        self._pool = pool
+        self._target = target
+        self._connection: Connection | None = connection
+        self.next = connection.next
+        self.status = connection.status
 
     def header(self, name: str) -> str | None:
-        return self._response.get_header(name)
-
-    async def next(self) -> bytes | None:
-        try:
-            chunk = await self._response.body_reader.read_chunk()
-        except PyreqwestError as error:
-            raise _plain(error) from None
-        return None if chunk is None else bytes(chunk)
+        return None if self._connection is None else self._connection.header(name)
 
     async def read(self, limit: int) -> bytes:
         whole = bytearray()
@@ -141,16 +116,13 @@ class HttpStream:
         return bytes(whole[:limit])
 
     async def close(self) -> None:
-        await self._request.__aexit__(None, None, None)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.give(self._target, connection)
 
 
-def _headers(response: Response) -> dict[str, str]:
-    return {name: value for name in _READ_HEADERS if (value := response.get_header(name)) is not None}
+def _headers(connection: Connection) -> dict[str, str]:
+    return {name: value for name in _READ_HEADERS if (value := connection.header(name)) is not None}
 
 
 _NO_HEADERS: Mapping[str, str] = {}
-
-
-def _plain(error: PyreqwestError) -> OSError:
-    """The standard library's exception of the same meaning, without the URL (it may carry a credential)."""
-    return TimeoutError() if isinstance(error, RequestTimeoutError) else ConnectionError(type(error).__name__)

@@ -1,6 +1,6 @@
 """One transaction's worth of rows: what many requests decided, folded and written with few statements.
 
-Rows of the same table go out in statements of 64, 16, 4 and 1 rows. `executemany` would give up and take back the
+Rows of the same table go out in statements of 64, 32, ... 1 rows. `executemany` would give up and take back the
 interpreter's lock once per row, which starves on a busy event loop; a statement of 64 rows does it once. A hold that
 was opened and ended within the same batch leaves no row but its end. Wallets and key days are written as sums of their
 changes.
@@ -17,7 +17,9 @@ HoldRow: TypeAlias = list[int | str | None]
 """A row of `holds` in the order of `_OPEN`."""
 _AMOUNT = 3
 
-_SIZES = (64, 16, 4, 1)
+_SIZES = (64, 32, 16, 8, 4, 2, 1)
+_THREES = (192, 96, 48, 24, 12, 6, 3, 1)
+"""For postings: an ordinary charge has three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +29,20 @@ class ManyRows:
     head: str
     columns: int
     tail: str = ""
+    sizes: tuple[int, ...] = _SIZES
     is_exact: bool = True
     """Every row must be inserted or found; otherwise the disk does not match the book, and the batch fails."""
     texts: dict[int, str] = field(default_factory=dict[int, str])
 
     def __post_init__(self) -> None:
         row = "(" + ", ".join("?" * self.columns) + ")"
-        for size in _SIZES:
+        for size in self.sizes:
             self.texts[size] = " ".join((self.head, ", ".join([row] * size), self.tail))
 
     def run(self, cursor: sqlite3.Cursor, rows: Sequence[Params]) -> None:
         """Execute over all rows, in order."""
         start, left = 0, len(rows)
-        for size in _SIZES:
+        for size in self.sizes:
             while left >= size:
                 flat = list[int | str | bytes | None]()
                 for row in rows[start : start + size]:
@@ -61,7 +64,9 @@ _OPEN = ManyRows(
 _RAISE = ManyRows("UPDATE holds SET amount_nano = column2 FROM (VALUES", 2, ") WHERE id = column1")
 _CLOSE = ManyRows("DELETE FROM holds WHERE id IN (VALUES", 1, ")")
 _TRANSFER = ManyRows("INSERT INTO transfers (id, kind, external_ref, description, created_at_ms) VALUES", 5)
-_POSTING = ManyRows("INSERT INTO postings (transfer_id, line, account_id, amount_nano, balance_after_nano) VALUES", 5)
+_POSTING = ManyRows(
+    "INSERT INTO postings (transfer_id, line, account_id, amount_nano, balance_after_nano) VALUES", 5, sizes=_THREES
+)
 _GENERATION = ManyRows(
     "INSERT INTO generations (seq, id, workspace_id, key_id, outcome, hold_nano, charge_nano, bad_debt_nano, "
     "cost_nano, price_list_id, margin_bps, opened_at, created_at_ms, model_asked, model, provider, offer_id, status, "

@@ -83,8 +83,12 @@ class Metrics:
         _series(self.seconds, (kind, generation.status)).observe(generation.latency_ms / 1000)
         if generation.ttft_ms:
             _series(self.ttft, (generation.provider,)).observe(generation.ttft_ms / 1000)
+        known = self.stages
         for stage, seconds in stages.items():
-            _series(self.stages, (stage,)).observe(seconds)
+            labels = (stage,)
+            histogram = known.get(labels) or _series(known, labels)
+            histogram.counts[bisect_left(BOUNDS_S, seconds)] += 1
+            histogram.total += seconds
 
     def refused(self, code: str, status: int) -> None:
         """Fold in a request that was refused before it had a hold."""

@@ -1,0 +1,415 @@
+"""The connection to a provider: framed any way, split anywhere, kept or cut; hostile answers end in the two plain errors."""
+
+import asyncio
+import contextlib
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tollway.ports import Outgoing
+from tollway.providers.connection import HEADER_BYTES_MAX, ReplyTooLarge
+from tollway.providers.pool import Pool, request_head
+from tollway.providers.upstream import HttpUpstream
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+SPLIT = CHUNKED + b"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\ntrailer: x\r\n\r\n"
+
+
+class Server:
+    """Answers each request with the next of `answers`: bytes to send, or a function to act with the writer."""
+
+    def __init__(self, *answers: "bytes | Callable[[asyncio.StreamWriter], object]") -> None:
+        self.answers = list(answers)
+        self.requests = list[bytes]()
+        self.connections = 0
+        self.lost = asyncio.Event()
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                self.requests.append(head + await reader.readexactly(length))
+                answer = self.answers.pop(0) if self.answers else OK
+                if isinstance(answer, bytes):
+                    writer.write(answer)
+                    await writer.drain()
+                else:
+                    result = answer(writer)
+                    if asyncio.iscoroutine(result):
+                        await result
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.lost.set()
+        finally:
+            writer.close()
+
+
+@contextlib.asynccontextmanager
+async def served(server: Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    server.port = listening.sockets[0].getsockname()[1]
+    async with listening:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def client(idle_timeout_s: float = 5, reply_bytes_max: int = 1 << 20, connections_max: int | None = None) -> AsyncIterator[HttpUpstream]:
+    upstream = HttpUpstream(
+        connect_timeout_s=2,
+        idle_timeout_s=idle_timeout_s,
+        reply_bytes_max=reply_bytes_max,
+        connections_max=connections_max,
+    )
+    try:
+        yield upstream
+    finally:
+        await upstream.close()
+
+
+def asked(port: int, body: bytes = b"{}", scheme: str = "http", host: str = "127.0.0.1") -> Outgoing:
+    return Outgoing(f"{scheme}://{host}:{port}/v1/chat?key=k", {"content-type": "application/json", "x-key": "secret"}, body)
+
+
+async def streamed(upstream: HttpUpstream, port: int) -> bytes:
+    stream = await upstream.open(asked(port), 5)
+    try:
+        pieces = list[bytes]()
+        while (piece := await stream.next()) is not None:
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        await stream.close()
+
+
+def test_a_request_says_what_it_must_and_no_more() -> None:
+    async def scenario() -> None:
+        async with served(Server()) as server, client() as upstream:
+            assert await upstream.fetch(asked(server.port, b'{"a": 1}'), 5) == (200, {}, b"{}")
+            head, _, body = server.requests[0].partition(b"\r\n\r\n")
+            assert body == b'{"a": 1}'
+            assert head.split(b"\r\n") == [
+                b"POST /v1/chat?key=k HTTP/1.1",
+                b"host: 127.0.0.1:%d" % server.port,
+                b"user-agent: tollway",
+                b"accept: */*",
+                b"content-type: application/json",
+                b"x-key: secret",
+                b"content-length: 8",
+            ]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (OK, b"{}"),
+        (SPLIT, b"hello world"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + OK, b"{}"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    ],
+)
+def test_every_framing_and_the_connection_is_kept(answer: bytes, body: bytes) -> None:
+    async def scenario() -> None:
+        async with served(Server(answer, answer, OK)) as server, client() as upstream:
+            assert (await upstream.fetch(asked(server.port), 5))[2] == body
+            assert await streamed(upstream, server.port) == body
+            assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
+            assert server.connections == 1
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, len(SPLIT) - 1), max_size=8, unique=True))
+def test_an_answer_may_be_split_anywhere(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(SPLIT)]
+
+    async def in_pieces(writer: asyncio.StreamWriter) -> None:
+        for start, end in zip(edges, edges[1:], strict=False):
+            writer.write(SPLIT[start:end])
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        async with served(Server(in_pieces, in_pieces)) as server, client() as upstream:
+            assert (await upstream.fetch(asked(server.port), 5))[2] == b"hello world"
+            assert await streamed(upstream, server.port) == b"hello world"
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nto the end")
+        writer.close()
+
+    async def scenario() -> None:
+        async with served(Server(answer, answer)) as server, client() as upstream:
+            assert (await upstream.fetch(asked(server.port), 5))[2] == b"to the end"
+            assert await streamed(upstream, server.port) == b"to the end"
+            assert server.connections == 2
+
+    asyncio.run(scenario())
+
+
+def test_headers_of_an_error_are_read() -> None:
+    answer = b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Type: text/plain\r\ncontent-length: 4\r\n\r\nbusy"
+
+    async def scenario() -> None:
+        async with served(Server(answer, answer)) as server, client() as upstream:
+            status, headers, body = await upstream.fetch(asked(server.port), 5)
+            assert (status, headers, body) == (429, {"retry-after": "7", "content-type": "text/plain"}, b"busy")
+            stream = await upstream.open(asked(server.port), 5)
+            assert (stream.status, stream.header("retry-after"), stream.header("x")) == (429, "7", None)
+            assert await stream.read(100) == b"busy"
+            await stream.close()
+            assert server.connections == 1
+
+    asyncio.run(scenario())
+
+
+def hard(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+def short(writer: asyncio.StreamWriter) -> None:
+    writer.write(OK[:-1])
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        hard,
+        short,
+        b"not HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * HEADER_BYTES_MAX + b"\r\n\r\n",
+        CHUNKED + b"zz\r\n",
+    ],
+    ids=str,
+)
+def test_a_broken_answer_is_a_connection_error(answer: "bytes | Callable[[asyncio.StreamWriter], object]") -> None:
+    async def scenario() -> None:
+        async with served(Server(answer, answer, OK)) as server, client() as upstream:
+            with pytest.raises(ConnectionError):
+                await upstream.fetch(asked(server.port), 1)
+            with pytest.raises(ConnectionError):
+                await streamed(upstream, server.port)
+            assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
+            assert server.connections == 3
+
+    asyncio.run(scenario())
+
+
+def test_what_came_before_the_break_is_read() -> None:
+    def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"5\r\nhello\r\n")
+        writer.close()
+
+    async def scenario() -> None:
+        async with served(Server(answer)) as server, client() as upstream:
+            stream = await upstream.open(asked(server.port), 5)
+            await asyncio.sleep(0.05)
+            assert await stream.next() == b"hello"
+            with pytest.raises(ConnectionError):
+                await stream.next()
+            await stream.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_large_answer_is_cut_off_and_a_large_stream_is_not_read_ahead() -> None:
+    sent = 0
+
+    async def endless(writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(CHUNKED)
+        for _ in range(400):
+            writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+            await writer.drain()
+            sent += 65536
+
+    async def scenario() -> None:
+        async with served(Server(endless, endless)) as server, client(reply_bytes_max=100_000) as upstream:
+            with pytest.raises(ReplyTooLarge):
+                await upstream.fetch(asked(server.port), 5)
+            stream = await upstream.open(asked(server.port), 5)
+            await asyncio.sleep(0.3)
+            # Both sockets' buffers and ours; 26 MB would have come.
+            assert sent < 16 << 20
+            read = 0
+            while read < 20 << 20:
+                read += len(await stream.next() or b"")
+            await stream.close()
+
+    asyncio.run(scenario())
+
+
+def test_timeouts() -> None:
+    async def silent(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(3)
+
+    async def half(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"5\r\nhello\r\n")
+        await asyncio.sleep(3)
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED)
+        for _ in range(40):
+            writer.write(b"1\r\nx\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async def scenario() -> None:
+        server = Server(silent, half, drip, drip)
+        async with served(server), client(idle_timeout_s=0.2) as upstream:
+            with pytest.raises(TimeoutError):
+                await upstream.fetch(asked(server.port), 0.1)
+            stream = await upstream.open(asked(server.port), 5)
+            assert await stream.next() == b"hello"
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(TimeoutError):
+                await stream.next()
+            assert 0.15 < asyncio.get_running_loop().time() - began < 1
+            await stream.close()
+            # Never silent for long, but too long in all; a whole answer knows no idle limit.
+            with pytest.raises(TimeoutError):
+                stream = await upstream.open(asked(server.port), 0.4)
+                while await stream.next() is not None:
+                    pass
+            await stream.close()
+            with pytest.raises(TimeoutError):
+                await upstream.fetch(asked(server.port), 0.5)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("phase", ["fetch", "open", "next"])
+def test_pain_51_cancelling_cuts_the_connection_at_once(phase: str) -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        if phase == "next":
+            writer.write(CHUNKED + b"5\r\nhello\r\n")
+
+    async def wait(upstream: HttpUpstream, port: int) -> None:
+        if phase == "fetch":
+            await upstream.fetch(asked(port), 30)
+        else:
+            await streamed(upstream, port)
+
+    async def scenario() -> None:
+        async with served(Server(answer)) as server, client() as upstream:
+            task = asyncio.ensure_future(wait(upstream, server.port))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            await asyncio.wait_for(server.lost.wait(), 1)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_says_something_unasked_is_not_used_again() -> None:
+    async def scenario() -> None:
+        async with served(Server(OK + OK, OK)) as server, client() as upstream:
+            assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
+            await asyncio.sleep(0.05)
+            assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
+            assert server.connections == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_was_closed_meanwhile_is_not_used_again() -> None:
+    def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        writer.close()
+
+    async def scenario() -> None:
+        async with served(Server(answer, answer)) as server, client() as upstream:
+            for _ in range(2):
+                assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
+                await asyncio.sleep(0.05)
+            assert server.connections == 2
+
+    asyncio.run(scenario())
+
+
+def test_the_limit_on_connections_makes_requests_wait() -> None:
+    async def slow(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)
+        writer.write(OK)
+
+    async def scenario() -> None:
+        async with served(Server(slow, slow, slow)) as server, client(connections_max=1) as upstream:
+            bodies = await asyncio.gather(*(upstream.fetch(asked(server.port), 5) for _ in range(3)))
+            assert [body for _, _, body in bodies] == [b"{}"] * 3
+            assert server.connections == 1
+            server.answers = [slow]
+            first = asyncio.ensure_future(upstream.fetch(asked(server.port), 5))
+            await asyncio.sleep(0.01)
+            with pytest.raises(TimeoutError):
+                await upstream.fetch(asked(server.port), 0.01)
+            await first
+
+    asyncio.run(scenario())
+
+
+def test_nobody_there() -> None:
+    async def scenario() -> None:
+        async with served(Server()) as server:
+            port = server.port
+        async with client() as upstream:
+            with pytest.raises(ConnectionError):
+                await upstream.fetch(asked(port), 1)
+            with pytest.raises(ConnectionError):
+                await upstream.fetch(asked(port, host="nowhere.invalid"), 2)
+
+    asyncio.run(scenario())
+
+
+def test_a_certificate_must_prove_the_host(tmp_path: Path) -> None:
+    """A stranger's certificate ends it before a byte of the request, and so of the credential, is sent."""
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run(
+        [*command.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    async def scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+        async with served(Server(), tls=context) as server:
+            async with client() as upstream:
+                with pytest.raises(ConnectionError):
+                    await upstream.fetch(asked(server.port, scheme="https", host="localhost"), 2)
+            assert server.requests == []
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+            async with client() as upstream:
+                assert (await upstream.fetch(asked(server.port, scheme="https", host="localhost"), 2))[2] == b"{}"
+                # The same certificate, under a name that it does not prove.
+                with pytest.raises(ConnectionError):
+                    await upstream.fetch(asked(server.port, scheme="https", host="127.0.0.1"), 2)
+
+    with pytest.MonkeyPatch.context() as patch:
+        asyncio.run(scenario(patch))
+
+
+def test_nothing_smuggles_a_second_request() -> None:
+    pool = Pool(1)
+    target = pool.target("https://host.test/v1/chat")
+    assert target[:3] == ("host.test", 443, True)
+    for headers in ({"x": "a\r\nevil: b"}, {"x": "a\nevil: b"}, {"x\r\n": "a"}):
+        with pytest.raises(ValueError, match="line break"):
+            request_head(target, headers, 2)
+    with pytest.raises(ConnectionError):
+        pool.target("https://host.test/v1/ch at")
