@@ -43,7 +43,9 @@ def test_file_is_tidy(path: pathlib.Path) -> None:
     tree = ast.parse(text)
 
     first = (ast.get_docstring(tree) or "").split("\n")[0]
-    assert first.endswith((".", ",", "-")) or len(first) > 40, f"{where}: open with one sentence that says what lives here"
+    assert first.endswith((".", ",", "-")) or len(first) > 40, (
+        f"{where}: open with one sentence that says what lives here"
+    )
     assert ast.get_docstring(tree), f"{where}: open with one sentence that says what lives here"
     assert len(text.splitlines()) <= LINES_MAX, f"{where}: over {LINES_MAX} lines; split by noun"
     assert path.stem not in VAGUE, f"{where}: name the thing, not its shape"
@@ -61,7 +63,8 @@ def test_file_is_tidy(path: pathlib.Path) -> None:
         if where.startswith(MONEY):
             is_float = isinstance(node, ast.Constant) and isinstance(node.value, float)
             is_cast = isinstance(node, ast.Name) and node.id == "float"
-            assert not (is_float or is_cast), f"{where}:{node.lineno} no floats near money"
+            assert not is_float, f"{where}:{node.lineno} no floats near money"
+            assert not is_cast, f"{where}:{node.lineno} no floats near money"
 
     if not where.startswith(NAMES_VENDORS):
         code = ast.unparse(without_docstrings(tree))

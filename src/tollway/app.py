@@ -62,9 +62,8 @@ class SystemClock:
 class SystemIds:
     """See `Ids`: UUIDv7 (RFC 9562 5.7), random bytes drawn in blocks because a system call per request would show."""
 
-    _BLOCK = 4096
-    _DIGITS = 19
-    """Hexadecimal digits of an id that are random: 12 + 62 bits, of which two share a digit with the variant."""
+    # An id has 12 + 62 random bits; two of its hexadecimal digits share theirs with the variant.
+    _BLOCK, _DIGITS = 4096, 19
 
     def __init__(self) -> None:
         self._pool = ""
@@ -210,7 +209,11 @@ async def _run(house: House, listener: socket.socket, *, has_local: bool) -> Non
 
     def announce() -> None:
         model = _first_model(house.catalogue, has_local=has_local)
-        notes = [] if has_local or _has_keys(house.catalogue) else ["no provider key is set: the built-in simulated/* models answer"]
+        notes = (
+            []
+            if has_local or _has_keys(house.catalogue)
+            else ["no provider key is set: the built-in simulated/* models answer"]
+        )
         if has_local:
             notes.append("the local model loads for some seconds before its first answer")
         recovered = house.store.recovered
@@ -291,14 +294,20 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise settings.problem(
-            "server.port", f"{host}:{port} cannot be bound: {os.strerror(error.errno or 0)}", "choose another with --port or --host"
+            "server.port",
+            f"{host}:{port} cannot be bound: {os.strerror(error.errno or 0)}",
+            "choose another with --port or --host",
         ) from None
     listener.set_inheritable(False)
     return listener
 
 
 def _refuse_loop(catalogue: Catalogue, port: int) -> None:
-    """A provider's base URL that is our own address: a shell set up for our customers, most likely. Raises ConfigurationError."""
+    """Refuse a provider whose base URL is our own address: a shell set up for our customers, most likely.
+
+    Raises:
+        ConfigurationError: it is; requests would run in circles.
+    """
     for provider in catalogue.providers.values():
         target = urlsplit(provider.wire.url)
         if provider.is_usable and target.hostname in {"127.0.0.1", "localhost", "::1"} and target.port == port:
@@ -389,4 +398,3 @@ def _age_of_process() -> float:
         return float(Path("/proc/uptime").read_text().split()[0]) - started_ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return 0.0
-

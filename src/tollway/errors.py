@@ -1,20 +1,20 @@
 """The error tree: one class = one code + one HTTP status; the docstring is the default message and tells what to do.
 
-    TollwayError
-    |- Refused          the caller's matter, 4xx
-    |  |- BadRequest 400 - InvalidJSON, InvalidField, ModelNotFound, ModelNotPriced, ContextLengthExceeded, UnsupportedField,
-    |  |                   UpstreamRefused, ConflictingCredentials
-    |  |- Unauthenticated 401 - MissingKey, InvalidKey, KeyExpired, KeyDisabled
-    |  |- PaymentRequired 402 - InsufficientBalance, BudgetExceeded
-    |  |- Forbidden 403 - ScopeMissing, ModelNotAllowed, TierLimitExceeded
-    |  |- NotFound 404, MethodNotAllowed 405, AlreadyExists 409, RequestInProgress 409, PayloadTooLarge 413
-    |  |- ValidationFailed 422, IdempotencyMismatch 422
-    |  `- RateLimited 429 - TokensPerDayExceeded
-    |- UpstreamFailed   the provider's matter, 502/503/504; nothing was charged
-    |  `- UpstreamTimeout 504, NoHealthyOffer 503
-    `- Broken           ours, 500/503; somebody is paged
-       `- LedgerUnavailable 503, ShuttingDown 503, Unpriced 500
-    ConfigurationError  stops the start: file, line, key and fix
+TollwayError
+|- Refused          the caller's matter, 4xx
+|  |- BadRequest 400 - InvalidJSON, InvalidField, ModelNotFound, ModelNotPriced, ContextLengthExceeded, UnsupportedField,
+|  |                   UpstreamRefused, ConflictingCredentials
+|  |- Unauthenticated 401 - MissingKey, InvalidKey, KeyExpired, KeyDisabled
+|  |- PaymentRequired 402 - InsufficientBalance, BudgetExceeded, AccountOnHold
+|  |- Forbidden 403 - ScopeMissing, ModelNotAllowed
+|  |- NotFound 404, MethodNotAllowed 405, AlreadyExists 409, RequestInProgress 409, PayloadTooLarge 413
+|  |- ValidationFailed 422, IdempotencyMismatch 422
+|  `- RateLimited 429 - TokensPerDayExceeded
+|- UpstreamFailed   the provider's matter, 502/503/504; nothing was charged
+|  `- UpstreamTimeout 504, NoHealthyOffer 503
+`- Broken           ours, 500/503; somebody is paged
+   `- LedgerUnavailable 503, ShuttingDown 503, UnpricedUnit 500
+ConfigurationError  stops the start: file, line, key and fix
 """
 
 from collections.abc import Mapping
@@ -184,13 +184,6 @@ class ModelNotAllowed(Forbidden):
     """This API key may not use this model."""
 
     code = "model_not_allowed"
-
-
-class TierLimitExceeded(Forbidden):
-    """The plan does not allow more of this."""
-
-    type = "tier_limit_exceeded"
-    code = "tier_limit_exceeded"
 
 
 class NotFound(Refused):

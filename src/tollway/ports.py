@@ -320,4 +320,3 @@ class Telemetry(Protocol):
     def upstream_failed(self, provider: str, reason: str) -> None:
         """An attempt at a provider failed."""
         ...
-

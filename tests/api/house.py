@@ -46,7 +46,13 @@ GPT = Model(
     "acme/gpt",
     "Acme GPT",
     (
-        offer(ACME, "acme/gpt", priced("acme/acme/gpt", 3, 15, cache_read=300_000), context_tokens=128_000, tokenizer="o200k"),
+        offer(
+            ACME,
+            "acme/gpt",
+            priced("acme/acme/gpt", 3, 15, cache_read=300_000),
+            context_tokens=128_000,
+            tokenizer="o200k",
+        ),
         offer(BETA, "acme/gpt", priced("beta/acme/gpt", 2, 12), region="eu"),
         offer(DARK, "acme/gpt", priced("dark/acme/gpt", 1, 1)),
     ),
@@ -146,7 +152,9 @@ class House:
         key = key or self.key
         now = int(self.clock.time)
         name = self.ids.new()
-        order = HoldOrder(name, key.workspace_id, key, charge * 2, "acme/acme/gpt@0", 1_000, "acme/acme/gpt", now, now + 900)
+        order = HoldOrder(
+            name, key.workspace_id, key, charge * 2, "acme/acme/gpt@0", 1_000, "acme/acme/gpt", now, now + 900
+        )
         await self.store.ledger.hold(order)
         facts = {"model": "acme/gpt", "provider": "acme", "offer_id": "acme/acme/gpt", **facts}
         generation = Generation(name, key.workspace_id, key.id, now * 1_000, "acme/gpt", **facts)

@@ -69,7 +69,12 @@ def test_transactions_by_type(tmp_path) -> None:
             await house.store.wallets.credit(house.workspace_id, 8, kind="grant")
             found = (await house.get("/v1/wallet/transactions?type=grant")).json()["data"]
             assert [one["amount_usd"] for one in found] == ["0.000000008"]
-            for query, param in (("type=gift", "type"), ("limit=101", "limit"), ("after=x", "after"), ("page=2", "page")):
+            for query, param in (
+                ("type=gift", "type"),
+                ("limit=101", "limit"),
+                ("after=x", "after"),
+                ("page=2", "page"),
+            ):
                 reply = await house.get(f"/v1/wallet/transactions?{query}")
                 refused(reply, 400, "invalid_request_error", "invalid_field", param)
 
@@ -92,7 +97,11 @@ def test_the_calling_key_and_its_budget(tmp_path) -> None:
         async with opened(tmp_path) as house:
             await house.store.wallets.credit(house.workspace_id, 10**10, kind="topup")
             key, secret = await house.store.workspaces.add_key(
-                house.workspace_id, name="Budgeted", budget_nano=1_000_000_000, budget_window="day", expires_at=NOW + 5 * 86_400
+                house.workspace_id,
+                name="Budgeted",
+                budget_nano=1_000_000_000,
+                budget_window="day",
+                expires_at=NOW + 5 * 86_400,
             )
             await house.asked(300_000_000, key=key)
             house.clock.time = NOW + 86_400
@@ -129,4 +138,6 @@ def _order(house, nano: int):
     from tollway.ports import HoldOrder
 
     key = house.key
-    return HoldOrder(house.ids.new(), key.workspace_id, key, nano, "acme/acme/gpt@0", 1_000, "acme/acme/gpt", NOW, NOW + 900)
+    return HoldOrder(
+        house.ids.new(), key.workspace_id, key, nano, "acme/acme/gpt@0", 1_000, "acme/acme/gpt", NOW, NOW + 900
+    )

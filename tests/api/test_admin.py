@@ -29,7 +29,12 @@ def test_only_an_operator(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
             for method, path in ROUTES:
-                wrongs = (bearer(house.secret), bearer("twa_" + "A" * 47), bearer(CONTROL + "x"), {"x-api-key": house.secret})
+                wrongs = (
+                    bearer(house.secret),
+                    bearer("twa_" + "A" * 47),
+                    bearer(CONTROL + "x"),
+                    {"x-api-key": house.secret},
+                )
                 for wrong in wrongs:
                     reply = await house.client.request(method, path, headers=wrong, content=b"{")
                     refused(reply, 401, "authentication_error", "invalid_api_key")
@@ -46,7 +51,9 @@ def test_no_control_token_lets_nobody_in(tmp_path) -> None:
         async with opened(tmp_path) as house:
             object.__setattr__(house.rooms, "control_token", "")
             for empty in ({"authorization": "Bearer "}, {"x-api-key": ""}):
-                refused(await house.get("/admin/wallets", headers=empty), 401, "authentication_error", "missing_api_key")
+                refused(
+                    await house.get("/admin/wallets", headers=empty), 401, "authentication_error", "missing_api_key"
+                )
 
     run(scenario())
 
@@ -57,14 +64,21 @@ def test_credit_and_its_reference(tmp_path) -> None:
             path = f"/admin/wallets/{house.workspace_id}/credit"
             asked = {"usd": "12.500000001", "kind": "topup", "reason": "invoice 7", "external_ref": "inv-7"}
             first = (await house.post(path, asked, house.operator)).json()["data"]
-            assert (first["transaction_id"], first["kind"], first["amount_usd"], first["is_replay"]) == ("txn_1", "topup", "12.500000001", False)
+            assert (first["transaction_id"], first["kind"], first["amount_usd"], first["is_replay"]) == (
+                "txn_1",
+                "topup",
+                "12.500000001",
+                False,
+            )
             assert first["wallets"][0]["balance_usd"] == "12.500000001"
             again = (await house.post(path, asked, house.operator)).json()["data"]
             assert (again["transaction_id"], again["is_replay"], again["wallets"]) == ("txn_1", True, first["wallets"])
             other = await house.post(path, {**asked, "usd": "13"}, house.operator)
             refused(other, 409, "already_exists", "already_exists")
             down = {"usd": "-2.5", "kind": "adjustment", "reason": "paid twice"}
-            assert (await house.post(path, down, house.operator)).json()["data"]["wallets"][0]["balance_usd"] == "10.000000001"
+            assert (await house.post(path, down, house.operator)).json()["data"]["wallets"][0][
+                "balance_usd"
+            ] == "10.000000001"
             told = (await house.get("/v1/wallet/transactions")).json()["data"]
             assert [(one["type"], one["description"], one["amount_usd"]) for one in told] == [
                 ("adjustment", "paid twice", "-2.5"),
@@ -128,9 +142,15 @@ def test_money_between_wallets_of_one_organization(tmp_path) -> None:
             body = {"from": house.workspace_id, "to": beside.id, "usd": "0.4", "reason": "share"}
             told = (await house.post("/admin/wallets/transfer", body, house.operator)).json()["data"]
             assert (told["kind"], told["amount_usd"]) == ("transfer", "0.4")
-            assert [(one["workspace_id"], one["balance_usd"]) for one in told["wallets"]] == [(house.workspace_id, "0.6"), (beside.id, "0.4")]
+            assert [(one["workspace_id"], one["balance_usd"]) for one in told["wallets"]] == [
+                (house.workspace_id, "0.6"),
+                (beside.id, "0.4"),
+            ]
             short = refused(
-                await house.post("/admin/wallets/transfer", {**body, "usd": "0.7"}, house.operator), 402, "insufficient_balance", "insufficient_balance"
+                await house.post("/admin/wallets/transfer", {**body, "usd": "0.7"}, house.operator),
+                402,
+                "insufficient_balance",
+                "insufficient_balance",
             )
             assert (short["needed_usd"], short["available_usd"]) == ("0.7", "0.6")
             for change, status, code, param in (
@@ -161,8 +181,14 @@ def test_wallets_page_by_page(tmp_path) -> None:
                 }
             ]  # fmt: skip
             assert first["has_more"] is True
-            rest = (await house.get(f"/admin/wallets?limit=1&after={first['next_cursor']}", headers=house.operator)).json()
-            assert ([one["workspace_id"] for one in rest["data"]], rest["has_more"], rest["next_cursor"]) == ([second], False, None)
+            rest = (
+                await house.get(f"/admin/wallets?limit=1&after={first['next_cursor']}", headers=house.operator)
+            ).json()
+            assert ([one["workspace_id"] for one in rest["data"]], rest["has_more"], rest["next_cursor"]) == (
+                [second],
+                False,
+                None,
+            )
             wrong = await house.get("/admin/wallets?after=nobody", headers=house.operator)
             refused(wrong, 400, "invalid_request_error", "invalid_field", "after")
 
@@ -173,19 +199,40 @@ def test_organizations_and_workspaces(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
             made = await house.post("/admin/organizations", {"name": "  Beta Ltd "}, house.operator)
-            assert (made.status_code, made.json()["data"]["name"], made.json()["data"]["workspaces"]) == (201, "Beta Ltd", [])
+            assert (made.status_code, made.json()["data"]["name"], made.json()["data"]["workspaces"]) == (
+                201,
+                "Beta Ltd",
+                [],
+            )
             organization = made.json()["data"]["id"]
-            inside = await house.post("/admin/workspaces", {"organization_id": organization, "name": "prod"}, house.operator)
+            inside = await house.post(
+                "/admin/workspaces", {"organization_id": organization, "name": "prod"}, house.operator
+            )
             assert inside.status_code == 201
             assert inside.json()["data"]["created_at"] == "2027-01-15T08:00:00.000Z"
             listed = (await house.get("/admin/organizations", headers=house.operator)).json()["data"]
-            assert [(one["name"], [two["name"] for two in one["workspaces"]]) for one in listed] == [("first", ["first"]), ("Beta Ltd", ["prod"])]
+            assert [(one["name"], [two["name"] for two in one["workspaces"]]) for one in listed] == [
+                ("first", ["first"]),
+                ("Beta Ltd", ["prod"]),
+            ]
             wallets = (await house.get("/admin/wallets", headers=house.operator)).json()["data"]
             assert wallets[-1]["workspace_id"] == inside.json()["data"]["id"]
             nobody = await house.post("/admin/workspaces", {"organization_id": "x", "name": "prod"}, house.operator)
             refused(nobody, 404, "not_found", "not_found")
-            refused(await house.post("/admin/organizations", {"name": " "}, house.operator), 422, "validation_error", "validation_error", "name")
-            refused(await house.post("/admin/organizations", {}, house.operator), 400, "invalid_request_error", "invalid_field", "name")
+            refused(
+                await house.post("/admin/organizations", {"name": " "}, house.operator),
+                422,
+                "validation_error",
+                "validation_error",
+                "name",
+            )
+            refused(
+                await house.post("/admin/organizations", {}, house.operator),
+                400,
+                "invalid_request_error",
+                "invalid_field",
+                "name",
+            )
 
     run(scenario())
 
@@ -207,18 +254,27 @@ def test_a_key_is_made_used_and_revoked(tmp_path) -> None:
                 "expires_at": "2027-01-16T08:00:00.000Z", "disabled": False, "created_at": "2027-01-15T08:00:00.000Z",
             }  # fmt: skip
             reply = await house.get("/v1/models", headers=bearer(secret))
-            assert ([one["id"] for one in reply.json()["data"]], reply.headers["x-ratelimit-limit"]) == (["acme/gpt"], "5")
+            assert ([one["id"] for one in reply.json()["data"]], reply.headers["x-ratelimit-limit"]) == (
+                ["acme/gpt"],
+                "5",
+            )
             listed = await house.get(f"/admin/keys?workspace_id={house.workspace_id}", headers=house.operator)
             assert [one["name"] for one in listed.json()["data"]] == ["first", "CI"]
             assert secret not in listed.text
             house.clock.time = NOW + 86_400
-            refused(await house.get("/v1/models", headers=bearer(secret)), 401, "authentication_error", "api_key_expired")
+            refused(
+                await house.get("/v1/models", headers=bearer(secret)), 401, "authentication_error", "api_key_expired"
+            )
             house.clock.time = NOW
             gone = await house.client.delete(f"/admin/keys/{entry['id']}", headers=house.operator)
             assert (gone.status_code, gone.json()["data"]["disabled"]) == (200, True)
-            refused(await house.get("/v1/models", headers=bearer(secret)), 401, "authentication_error", "api_key_disabled")
+            refused(
+                await house.get("/v1/models", headers=bearer(secret)), 401, "authentication_error", "api_key_disabled"
+            )
             assert (await house.client.delete(f"/admin/keys/{entry['id']}", headers=house.operator)).status_code == 200
-            refused(await house.client.delete("/admin/keys/nobody", headers=house.operator), 404, "not_found", "not_found")
+            refused(
+                await house.client.delete("/admin/keys/nobody", headers=house.operator), 404, "not_found", "not_found"
+            )
 
     run(scenario())
 

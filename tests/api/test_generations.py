@@ -52,14 +52,27 @@ def test_the_receipt_adds_up_by_hand(tmp_path) -> None:
                 {"unit": "output", "count": 567, "price_usd": "0.000015", "amount_usd": "0.008505"},
             ]
             # 0.003702 + 0.008505 = 0.012207; + 10 % = 0.0134277.
-            assert (told["receipt"]["sum_usd"], told["margin_bps"], told["charge_usd"]) == ("0.012207", 1_000, "0.0134277")
-            assert told["hold"] == {"amount_usd": "0.0268554", "outcome": "settled", "opened_at": "2027-01-15T08:00:00.000Z"}
+            assert (told["receipt"]["sum_usd"], told["margin_bps"], told["charge_usd"]) == (
+                "0.012207",
+                1_000,
+                "0.0134277",
+            )
+            assert told["hold"] == {
+                "amount_usd": "0.0268554",
+                "outcome": "settled",
+                "opened_at": "2027-01-15T08:00:00.000Z",
+            }
             assert told["receipt"]["released_usd"] == "0.0134277"
             assert [(one["provider"], one["status"], one["reason"]) for one in told["receipt"]["attempts"]] == [
                 ("beta", 503, "overloaded"),
                 ("acme", 200, "ok"),
             ]
-            assert (told["uncovered_usd"], told["price_list"], told["user_id"], told["ttft_ms"]) == ("0", "acme/acme/gpt@0", "u-1", None)
+            assert (told["uncovered_usd"], told["price_list"], told["user_id"], told["ttft_ms"]) == (
+                "0",
+                "acme/acme/gpt@0",
+                "u-1",
+                None,
+            )
 
     run(scenario())
 
@@ -99,7 +112,16 @@ def test_a_request_that_failed_and_one_without_a_story(tmp_path) -> None:
 
             order = _order(house, 500)
             await house.store.ledger.hold(order)
-            failed = Generation(order.id, house.workspace_id, house.key.id, 0, "gpt", status="error", http_status=502, error_code="upstream_error")
+            failed = Generation(
+                order.id,
+                house.workspace_id,
+                house.key.id,
+                0,
+                "gpt",
+                status="error",
+                http_status=502,
+                error_code="upstream_error",
+            )
             await house.store.ledger.void(order.id, failed)
             told = (await house.get(f"/v1/generations/{order.id}")).json()["data"]
             assert (told["status"], told["http_status"], told["error_code"]) == ("error", 502, "upstream_error")
@@ -129,7 +151,12 @@ def test_the_names_of_another_gateway(tmp_path) -> None:
             assert (told["id"], told["model"], told["provider_name"]) == (name, "acme/gpt", "Acme")
             assert (told["tokens_prompt"], told["native_tokens_completion"]) == (1_234, 567)
             assert (told["native_tokens_cached"], told["native_tokens_reasoning"]) == (200, 67)
-            assert (told["latency"], told["generation_time"], told["streamed"], told["cancelled"]) == (150, 402, True, False)
+            assert (told["latency"], told["generation_time"], told["streamed"], told["cancelled"]) == (
+                150,
+                402,
+                True,
+                False,
+            )
             assert [(one["provider_name"], one["status"], one["latency"]) for one in told["provider_responses"]] == [
                 ("Beta", 503, 100),
                 ("Acme", 200, 300),

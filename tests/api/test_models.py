@@ -39,7 +39,10 @@ def test_the_list_has_what_can_be_called_now_sorted(tmp_path) -> None:
                 "cache_write": "0.000002",
                 "reasoning": "0.000012",
             }
-            assert [(one["id"], one["region"]) for one in gpt["offers"]] == [("beta/acme/gpt", "eu"), ("acme/acme/gpt", None)]
+            assert [(one["id"], one["region"]) for one in gpt["offers"]] == [
+                ("beta/acme/gpt", "eu"),
+                ("acme/acme/gpt", None),
+            ]
             assert gpt["offers"][1]["pricing"]["cache_read"] == "0.0000003"
             assert gpt["offers"][1]["price_list"] == "acme/acme/gpt@0"
             assert {name: gpt[name] for name in ("object", "created", "owned_by", "name", "context_length", "max_output_tokens", "tier")} == {
@@ -61,7 +64,11 @@ def test_what_is_unknown_is_null_not_a_guess(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
             mini = (await house.get("/v1/models/acme/mini")).json()
-            assert (mini["context_length"], mini["max_output_tokens"], mini["supported_parameters"]) == (None, None, None)
+            assert (mini["context_length"], mini["max_output_tokens"], mini["supported_parameters"]) == (
+                None,
+                None,
+                None,
+            )
             assert set(mini["capabilities"].values()) == {None}
 
     run(scenario())
@@ -97,12 +104,16 @@ def test_filters(tmp_path) -> None:
 def test_a_key_sees_what_it_may_use(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
-            _, secret = await house.store.workspaces.add_key(house.workspace_id, name="k", allowed_models=frozenset({"gpt"}))
+            _, secret = await house.store.workspaces.add_key(
+                house.workspace_id, name="k", allowed_models=frozenset({"gpt"})
+            )
             mine = bearer(secret)
             assert names(await house.get("/v1/models", headers=mine)) == ["acme/gpt"]
             assert names(await house.get("/v1/models?all=true", headers=mine)) == ["acme/gpt"]
             assert (await house.get("/v1/models/acme/gpt", headers=mine)).status_code == 200
-            error = refused(await house.get("/v1/models/acme/mini", headers=mine), 404, "not_found", "not_found", "model")
+            error = refused(
+                await house.get("/v1/models/acme/mini", headers=mine), 404, "not_found", "not_found", "model"
+            )
             assert "acme/mini" not in str(error["nearest"])
 
     run(scenario())
@@ -116,7 +127,11 @@ def test_one_model_by_id_or_alias_and_its_offers(tmp_path) -> None:
                 assert (one["id"], len(one["offers"])) == ("acme/gpt", 3)
                 offers = (await house.get(f"/v1/models/{name}/offers")).json()["data"]
                 # Those that can be called first, cheapest first; Dark would be cheaper, but has no key.
-                assert [(two["provider"], two["available"]) for two in offers] == [("beta", True), ("acme", True), ("dark", False)]
+                assert [(two["provider"], two["available"]) for two in offers] == [
+                    ("beta", True),
+                    ("acme", True),
+                    ("dark", False),
+                ]
             error = refused(await house.get("/v1/models/acme/minni"), 404, "not_found", "not_found", "model")
             assert error["nearest"][0] == "acme/mini"
             assert error["message"].startswith("there is no model `acme/minni`; did you mean `acme/mini`")
@@ -128,7 +143,9 @@ def test_one_model_by_id_or_alias_and_its_offers(tmp_path) -> None:
 def test_tiers_by_context_are_told(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
-            prices = PriceList("p", 0, {INPUT: 1_250_000, OUTPUT: 10_000_000}, (PriceTier(200_000, {INPUT: 2_500_000}),))
+            prices = PriceList(
+                "p", 0, {INPUT: 1_250_000, OUTPUT: 10_000_000}, (PriceTier(200_000, {INPUT: 2_500_000}),)
+            )
             house.catalogue = catalogue(Model("acme/long", "Long", (offer(ACME, "acme/long", prices),)))
             one = (await house.get("/v1/models/acme/long")).json()
             assert one["offers"][0]["pricing_tiers"] == [{"min_prompt_tokens": 200_000, "prompt": "0.0000025"}]
@@ -164,14 +181,18 @@ def test_next_change() -> None:
 def test_the_official_sdk_lists_and_retrieves(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
-            client = openai.AsyncOpenAI(api_key=house.secret, base_url="http://gateway.test/v1", http_client=house.client)
+            client = openai.AsyncOpenAI(
+                api_key=house.secret, base_url="http://gateway.test/v1", http_client=house.client
+            )
             listed = await client.models.list()
             assert [model.id for model in listed.data] == ["acme/gpt", "acme/mini"]
             one = await client.models.retrieve("acme/gpt")
             assert (one.id, one.owned_by, one.object) == ("acme/gpt", "acme", "model")
             with pytest.raises(openai.NotFoundError):
                 await client.models.retrieve("acme/none")
-            stranger = openai.AsyncOpenAI(api_key="tw_x", base_url="http://gateway.test/v1", http_client=house.client, max_retries=0)
+            stranger = openai.AsyncOpenAI(
+                api_key="tw_x", base_url="http://gateway.test/v1", http_client=house.client, max_retries=0
+            )
             with pytest.raises(openai.AuthenticationError):
                 await stranger.models.list()
 
@@ -182,7 +203,11 @@ def test_two_thousand_models_are_encoded_once(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
             many = [
-                Model(f"m/{n:04}", f"Model {n}", tuple(offer(one, f"m/{n:04}", priced(f"p{n}", 1, 2)) for one in (ACME, DARK)))
+                Model(
+                    f"m/{n:04}",
+                    f"Model {n}",
+                    tuple(offer(one, f"m/{n:04}", priced(f"p{n}", 1, 2)) for one in (ACME, DARK)),
+                )
                 for n in range(2_330)
             ]
             house.catalogue = catalogue(GPT, *many)

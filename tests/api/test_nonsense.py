@@ -27,7 +27,9 @@ def body_of(draw: random.Random, operation: dict, schemas: dict) -> bytes:
     shape = schemas[schema.get("anyOf", [schema])[0]["$ref"].rpartition("/")[2]]
     body = {name: draw.choice(VALUES) for name in shape["properties"] if draw.random() < 0.7}
     if draw.random() < 0.3:
-        body["messages"] = draw.choice(([{"role": "user", "content": "x"}], [{"role": "user", "content": [{}]}], [], None, 5, [{}]))
+        body["messages"] = draw.choice(
+            ([{"role": "user", "content": "x"}], [{"role": "user", "content": [{}]}], [], None, 5, [{}])
+        )
     return json.dumps(body).encode()
 
 
@@ -40,11 +42,18 @@ def test_nothing_that_is_sent_breaks_the_server(tmp_path) -> None:
             await house.store.wallets.credit(house.workspace_id, 10**9, kind="grant")
             known = (await house.asked(7), house.workspace_id, "gpt")
             told = (await house.get("/openapi.json")).json()
-            operations = [(path, method, one) for path, methods in told["paths"].items() for method, one in methods.items() if "chat" not in path]
+            operations = [
+                (path, method, one)
+                for path, methods in told["paths"].items()
+                for method, one in methods.items()
+                if "chat" not in path
+            ]
             for _ in range(ASKED):
                 path, method, operation = draw.choice(operations)
                 for name in ("model_id", "generation_id", "workspace_id", "key_id"):
-                    path = path.replace(f"{{{name}}}", draw.choice((*known, *(text.replace("\x00", "%00") for text in TEXTS if text))))
+                    path = path.replace(
+                        f"{{{name}}}", draw.choice((*known, *(text.replace("\x00", "%00") for text in TEXTS if text)))
+                    )
                 named = [one["name"] for one in operation.get("parameters", []) if one["in"] == "query"]
                 query = {name: draw.choice(TEXTS) for name in named if draw.random() < 0.6}
                 body = body_of(draw, operation, told["components"]["schemas"]) if "requestBody" in operation else None

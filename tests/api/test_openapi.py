@@ -77,7 +77,11 @@ def test_every_endpoint_is_in_it_with_who_may_ask(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
             told = await document(house)
-            operations = {f"{method.upper()} {path}": one for path, methods in told["paths"].items() for method, one in methods.items()}
+            operations = {
+                f"{method.upper()} {path}": one
+                for path, methods in told["paths"].items()
+                for method, one in methods.items()
+            }
             assert set(operations) == {
                 "POST /v1/chat/completions", "GET /v1/models", "GET /v1/models/{model_id}", "GET /v1/models/{model_id}/offers",
                 "GET /v1/wallet", "GET /v1/wallet/transactions", "GET /v1/key", "GET /v1/credits", "GET /v1/generations/{generation_id}",
@@ -108,7 +112,9 @@ def test_the_chat_endpoint_is_described(tmp_path) -> None:
             told = await document(house)
             request = told["components"]["schemas"]["ChatRequest"]
             assert request["required"] == ["model", "messages"]
-            assert {"model", "messages", "stream", "max_tokens", "models", "provider", "metadata", "max_price"} <= set(request["properties"])
+            assert {"model", "messages", "stream", "max_tokens", "models", "provider", "metadata", "max_price"} <= set(
+                request["properties"]
+            )
 
     run(scenario())
 
@@ -130,7 +136,11 @@ def test_answers_are_as_described(tmp_path, path) -> None:
             schema = told["paths"][template]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
             check(reply.json(), schema, told["components"]["schemas"])
             refusal = (await house.get(path.format(id=name), headers={})).json()
-            check(refusal["error"], told["components"]["schemas"]["Error"]["properties"]["error"] | {"additionalProperties": True}, {})
+            check(
+                refusal["error"],
+                told["components"]["schemas"]["Error"]["properties"]["error"] | {"additionalProperties": True},
+                {},
+            )
 
     run(scenario())
 

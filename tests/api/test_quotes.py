@@ -34,7 +34,12 @@ def test_the_three_examples_of_the_seed(tmp_path, *, prices, tokens, requests, t
                 "input_tokens": tokens[0], "output_tokens": tokens[1], "requests": requests,
             }  # fmt: skip
             told = (await house.post("/v1/estimate", asked)).json()["data"]
-            assert (told["cost_usd"], told["charge_usd"], told["sum_usd"], told["margin_bps"]) == (total, total, total, 0)
+            assert (told["cost_usd"], told["charge_usd"], told["sum_usd"], told["margin_bps"]) == (
+                total,
+                total,
+                total,
+                0,
+            )
             assert [one["amount_usd"] for one in told["lines"]] == amounts
             assert [one["count"] for one in told["lines"]] == [tokens[0] * requests, tokens[1] * requests]
             assert (told["model"], told["offer"], told["available"]) == (None, None, None)
@@ -65,8 +70,16 @@ def test_token_counts_on_a_model_with_its_margin(tmp_path) -> None:
 def test_cached_and_reasoning_tokens_are_parts(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
-            asked = {"model": "gpt", "input_tokens": 1_000, "cached_tokens": 600, "output_tokens": 10, "reasoning_tokens": 4}
-            acme = [one for one in (await house.post("/v1/estimate", asked)).json()["offers"] if one["provider"] == "acme"][0]
+            asked = {
+                "model": "gpt",
+                "input_tokens": 1_000,
+                "cached_tokens": 600,
+                "output_tokens": 10,
+                "reasoning_tokens": 4,
+            }
+            acme = [
+                one for one in (await house.post("/v1/estimate", asked)).json()["offers"] if one["provider"] == "acme"
+            ][0]
             assert [(one["unit"], one["count"], one["amount_usd"]) for one in acme["lines"]] == [
                 ("input", 400, "0.0012"),
                 ("cache_read", 600, "0.00018"),
@@ -84,7 +97,12 @@ def test_exact_and_charged_totals_differ_by_the_rounding_of_each_request(tmp_pat
     async def scenario() -> None:
         async with opened(tmp_path) as house:
             # One token at $0.0375 per million + 10 % = 41.25 nano-USD, charged as 41: R1, R2.
-            asked = {"prices": {"input": "0.0375", "output": "0"}, "margin_bps": 1_000, "input_tokens": 1, "requests": 4}
+            asked = {
+                "prices": {"input": "0.0375", "output": "0"},
+                "margin_bps": 1_000,
+                "input_tokens": 1,
+                "requests": 4,
+            }
             told = (await house.post("/v1/estimate", asked)).json()["data"]
             assert (told["cost_usd"], told["charge_usd"], told["charge_per_request_usd"]) == (
                 "0.000000165", "0.000000164", "0.000000041",
@@ -96,8 +114,15 @@ def test_exact_and_charged_totals_differ_by_the_rounding_of_each_request(tmp_pat
 def test_a_chat_body_is_counted_and_held_as_the_road_would(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
-            chat = {"model": "gpt", "messages": [{"role": "user", "content": "hello world"}], "max_tokens": 100, "top_k": 3}
-            acme = [one for one in (await house.post("/v1/estimate", chat)).json()["offers"] if one["provider"] == "acme"][0]
+            chat = {
+                "model": "gpt",
+                "messages": [{"role": "user", "content": "hello world"}],
+                "max_tokens": 100,
+                "top_k": 3,
+            }
+            acme = [
+                one for one in (await house.post("/v1/estimate", chat)).json()["offers"] if one["provider"] == "acme"
+            ][0]
             # `hello world` is 2 tokens of o200k; 4 for a message and 3 for the reply come on top: 9 x 3 + 100 x 15 = 1,527
             # millionths of a dollar, + 10 %.
             assert (acme["input_tokens"], acme["input_source"]) == (9, "tokenizer")
@@ -105,7 +130,9 @@ def test_a_chat_body_is_counted_and_held_as_the_road_would(tmp_path) -> None:
             assert (acme["sum_usd"], acme["cost_usd"], acme["hold_usd"]) == ("0.001527", "0.0016797", "0.0016797")
             # With an expectation beside it, the cost falls and the hold stays.
             asked = {**chat, "output_tokens": 10, "requests": 2}
-            acme = [one for one in (await house.post("/v1/estimate", asked)).json()["offers"] if one["provider"] == "acme"][0]
+            acme = [
+                one for one in (await house.post("/v1/estimate", asked)).json()["offers"] if one["provider"] == "acme"
+            ][0]
             assert (acme["sum_usd"], acme["cost_usd"], acme["hold_usd"]) == ("0.000354", "0.0003894", "0.0016797")
             assert house.chats == [], "nothing was called"
             assert (await house.get("/v1/wallet")).json()["data"]["reserved_cents"] == 0
@@ -118,7 +145,11 @@ def test_a_chat_body_without_a_bound_is_told_the_default(tmp_path) -> None:
         async with opened(tmp_path) as house:
             chat = {"model": "acme/mini", "messages": [{"role": "user", "content": "hi"}]}
             whole = (await house.post("/v1/estimate", chat)).json()["data"]
-            assert (whole["output_tokens"], whole["output_source"], whole["input_source"]) == (4_096, "default_bound", "heuristic")
+            assert (whole["output_tokens"], whole["output_source"], whole["input_source"]) == (
+                4_096,
+                "default_bound",
+                "heuristic",
+            )
             streamed = (await house.post("/v1/estimate", {**chat, "stream": True})).json()["data"]
             # A stream is held in steps of 2,048 tokens (R6b), so its first hold is about half.
             assert streamed["cost_usd"] == whole["cost_usd"]
@@ -130,10 +161,16 @@ def test_a_chat_body_without_a_bound_is_told_the_default(tmp_path) -> None:
 def test_a_prompt_that_does_not_fit_says_so(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
-            small = Model("m/small", "Small", (offer(ACME, "m/small", PriceList("p", 0, {INPUT: 1, OUTPUT: 1}), context_tokens=50),))
+            small = Model(
+                "m/small",
+                "Small",
+                (offer(ACME, "m/small", PriceList("p", 0, {INPUT: 1, OUTPUT: 1}), context_tokens=50),),
+            )
             house.catalogue = catalogue(small)
             chat = {"model": "m/small", "messages": [{"role": "user", "content": "word " * 200}]}
-            error = refused(await house.post("/v1/estimate", chat), 400, "invalid_request_error", "model_not_priced", "model")
+            error = refused(
+                await house.post("/v1/estimate", chat), 400, "invalid_request_error", "model_not_priced", "model"
+            )
             assert "context" in error["message"]
 
     run(scenario())
@@ -146,7 +183,9 @@ def test_the_tier_is_that_of_one_request(tmp_path) -> None:
             house.catalogue = catalogue(Model("m/long", "Long", (offer(ACME, "m/long", prices),)))
             below = {"model": "m/long", "input_tokens": 1_000, "output_tokens": 0, "requests": 5}
             assert (await house.post("/v1/estimate", below)).json()["data"]["sum_usd"] == "0.005"
-            assert (await house.post("/v1/estimate", {**below, "input_tokens": 1_001})).json()["data"]["sum_usd"] == "0.01001"
+            assert (await house.post("/v1/estimate", {**below, "input_tokens": 1_001})).json()["data"][
+                "sum_usd"
+            ] == "0.01001"
 
     run(scenario())
 
@@ -176,7 +215,11 @@ def test_models_compared_cheapest_first(tmp_path) -> None:
 def test_a_chat_body_compared(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
-            chat = {"messages": [{"role": "user", "content": "hello world"}], "max_tokens": 100, "models": ["gpt", "acme/mini"]}
+            chat = {
+                "messages": [{"role": "user", "content": "hello world"}],
+                "max_tokens": 100,
+                "models": ["gpt", "acme/mini"],
+            }
             told = (await house.post("/v1/compare", chat)).json()["data"]
             assert [(one["model"], one["output_tokens"]) for one in told] == [("acme/mini", 100), ("acme/gpt", 100)]
 
@@ -197,7 +240,9 @@ def test_a_price_is_that_of_now(tmp_path) -> None:
 def test_a_key_prices_what_it_may_use(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
-            _, secret = await house.store.workspaces.add_key(house.workspace_id, name="k", allowed_models=frozenset({"acme/mini"}))
+            _, secret = await house.store.workspaces.add_key(
+                house.workspace_id, name="k", allowed_models=frozenset({"acme/mini"})
+            )
             mine = bearer(secret)
             reply = await house.post("/v1/estimate", {"model": "gpt"}, mine)
             refused(reply, 403, "authorization_error", "model_not_allowed", "model")
@@ -230,7 +275,9 @@ def test_wrong_questions(tmp_path) -> None:
                 ({"model": "gpt", "messages": [{"role": "user"}], "requests": "2"}, "invalid_field", "requests"),
             ):
                 refused(await house.post("/v1/estimate", body), 400, bad, code, param)
-            refused(await house.post("/v1/compare", {"models": ["gpt", "gtp"]}), 400, bad, "model_not_found", "models[1]")
+            refused(
+                await house.post("/v1/compare", {"models": ["gpt", "gtp"]}), 400, bad, "model_not_found", "models[1]"
+            )
             for content in (b"{", b"[]", b"5", b'{"model": "\xff"}'):
                 reply = await house.client.post("/v1/estimate", content=content, headers=house.headers)
                 refused(reply, 400, bad, "invalid_json")

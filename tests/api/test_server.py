@@ -126,7 +126,12 @@ def test_credentials(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
             refused(await house.get("/v1/models", headers={}), 401, "authentication_error", "missing_api_key")
-            for wrong in (bearer("tw_short"), bearer("tw_" + "A" * 47), {"authorization": "Basic abc"}, bearer(house.token)):
+            for wrong in (
+                bearer("tw_short"),
+                bearer("tw_" + "A" * 47),
+                {"authorization": "Basic abc"},
+                bearer(house.token),
+            ):
                 reply = await house.get("/v1/models", headers=wrong)
                 refused(reply, 401, "authentication_error", "invalid_api_key")
                 assert reply.headers["www-authenticate"] == "Bearer"
@@ -159,7 +164,9 @@ def test_each_route_asks_for_its_own_scope(tmp_path) -> None:
             for path, scope in needed.items():
                 others = frozenset({"chat", "models", "usage", "wallet"} - {scope})
                 _, secret = await house.store.workspaces.add_key(house.workspace_id, name="k", scopes=others)
-                error = refused(await house.get(path, headers=bearer(secret)), 403, "authorization_error", "scope_missing")
+                error = refused(
+                    await house.get(path, headers=bearer(secret)), 403, "authorization_error", "scope_missing"
+                )
                 assert error["scope"] == scope, path
 
     run(scenario())

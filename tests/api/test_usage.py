@@ -118,7 +118,13 @@ def test_days_newest_first_and_only_those_asked_for(tmp_path) -> None:
             days = (await house.get("/v1/usage/daily")).json()["data"]
             assert days == [
                 {"date": "2027-01-15", "requests": 1, "tokens": 300, "cost_cents": 2, "cost_usd": "0.02"},
-                {"date": "2027-01-14", "requests": 2, "tokens": 160, "cost_cents": 1.0000005, "cost_usd": "0.010000005"},
+                {
+                    "date": "2027-01-14",
+                    "requests": 2,
+                    "tokens": 160,
+                    "cost_cents": 1.0000005,
+                    "cost_usd": "0.010000005",
+                },
             ]
             only = (await house.get("/v1/usage/daily?start_date=2027-01-15")).json()["data"]
             assert [one["date"] for one in only] == ["2027-01-15"]
@@ -191,7 +197,9 @@ def test_wrong_questions_name_the_parameter(tmp_path) -> None:
                 ("from=2027-01-01", "from"),
             ):
                 refused(await house.get(f"/v1/usage?{query}"), 400, "invalid_request_error", "invalid_field", param)
-            refused(await house.get("/v1/usage/recent?limit=1001"), 400, "invalid_request_error", "invalid_field", "limit")
+            refused(
+                await house.get("/v1/usage/recent?limit=1001"), 400, "invalid_request_error", "invalid_field", "limit"
+            )
             refused(await house.get("/v1/usage/recent?after=x"), 400, "invalid_request_error", "invalid_field", "after")
 
     run(scenario())

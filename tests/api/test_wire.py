@@ -68,7 +68,7 @@ def test_a_wrong_field_is_named(change: dict, param: str) -> None:
         read(**change)
     assert caught.value.param == param
     assert caught.value.status == 400
-    assert param.split("[")[0].split(".")[0] in caught.value.message
+    assert param.split("[", maxsplit=1)[0].split(".", maxsplit=1)[0] in caught.value.message
 
 
 @pytest.mark.parametrize("missing", ["model", "messages"])
@@ -81,7 +81,18 @@ def test_a_missing_field_is_named(missing: str) -> None:
     assert "missing" in caught.value.message
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"model": "m", "messages": [{"role": "user", "content": "\xff"}]}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"x"',
+        b"\xff",
+        b'{"model": "m", "messages": [{"role": "user", "content": "\xff"}]}',
+        b"[" * 100_000,
+    ],
+)
 def test_not_json(body: bytes) -> None:
     with pytest.raises((InvalidJSON, InvalidField)):
         read_chat(body, 1_000_000)

@@ -33,13 +33,23 @@ def test_the_packaged_files_are_in_order(catalogue):
         (Entry("openai", "m", source="s", lists=(changed(source=""),)), "no source or date"),
         (Entry("openai", "m", source="s", lists=(changed(window=(0, 60)),)), "not exactly one price"),
         (Entry("openai", "m", source="s", lists=(GOOD, GOOD)), "not exactly one price"),
-        (Entry("openai", "m", source="s", lists=(changed(prices={"input": 10_000_000_001, "output": 2}),)), "beyond belief"),
-        (Entry("openai", "m", source="s", lists=(changed(tiers=(TierRow(9, {"input": 1}), TierRow(3, {"input": 1}))),)), "do not rise"),
+        (
+            Entry("openai", "m", source="s", lists=(changed(prices={"input": 10_000_000_001, "output": 2}),)),
+            "beyond belief",
+        ),
+        (
+            Entry(
+                "openai", "m", source="s", lists=(changed(tiers=(TierRow(9, {"input": 1}), TierRow(3, {"input": 1}))),)
+            ),
+            "do not rise",
+        ),
     ],
 )
 def test_a_fault_of_the_snapshot_is_an_error_with_its_line(tmp_path, entry, text):
     path = tmp_path / "prices.json"
-    path.write_bytes(written(Snapshot(1, "p 1", "2026-11-24", (Entry("openai", "l", source="s", lists=(GOOD,)), entry))))
+    path.write_bytes(
+        written(Snapshot(1, "p 1", "2026-11-24", (Entry("openai", "l", source="s", lists=(GOOD,)), entry)))
+    )
     (error,) = [one for one in findings(path, None) if one.level == "error"]
     assert (error.file, error.line, error.key) == (str(path), 3, "openai/m")
     assert text in error.text

@@ -14,9 +14,16 @@ def load(*custom, **environment):
 
 
 def test_any_compatible_url_with_its_models_and_prices():
-    catalogue = load(CustomProvider("acme", url="http://10.0.0.9:8000/v1/", key="k", name="Acme", region="eu", models=(MODEL,)))
+    catalogue = load(
+        CustomProvider("acme", url="http://10.0.0.9:8000/v1/", key="k", name="Acme", region="eu", models=(MODEL,))
+    )
     offer = catalogue.find("acme/llama3.2:3b").offers[0]
-    assert (offer.provider.name, offer.provider.is_usable, offer.region, offer.context_tokens) == ("Acme", True, "eu", 8192)
+    assert (offer.provider.name, offer.provider.is_usable, offer.region, offer.context_tokens) == (
+        "Acme",
+        True,
+        "eu",
+        8192,
+    )
     assert (offer.provider.wire.url, offer.provider.wire.auth) == ("http://10.0.0.9:8000/v1", "bearer")
     assert offer.prices[0].prices == {"input": 50_000, "output": 100_000}
     assert offer.provider.wire.usage.paths[0] == ("input", ("usage", "prompt_tokens"))
@@ -35,10 +42,16 @@ def test_a_model_without_a_price_has_none():
 def test_a_price_for_all_models_and_tiers_of_one():
     tiered = CustomModel("big", above={100_000: {"input": "2"}})
     catalogue = load(
-        CustomProvider("acme", url="http://10.0.0.9/v1", per_million={"input": "1", "output": "3"}, models=(MODEL, tiered))
+        CustomProvider(
+            "acme", url="http://10.0.0.9/v1", per_million={"input": "1", "output": "3"}, models=(MODEL, tiered)
+        )
     )
     big = catalogue.find("acme/big").offers[0].prices[0]
-    assert (big.at(100_000)["input"], big.at(100_001)["input"], big.at(1)["output"]) == (1_000_000, 2_000_000, 3_000_000)
+    assert (big.at(100_000)["input"], big.at(100_001)["input"], big.at(1)["output"]) == (
+        1_000_000,
+        2_000_000,
+        3_000_000,
+    )
     assert catalogue.find("acme/llama3.2:3b").offers[0].prices[0].prices["input"] == 50_000
 
 
@@ -63,7 +76,12 @@ def test_one_of_ours_with_another_address_and_further_models():
 def test_one_of_ours_with_a_key_from_the_settings():
     catalogue = load(CustomProvider("anthropic", key="k"))
     provider = catalogue.providers["anthropic"]
-    assert (provider.is_usable, provider.key, provider.wire.dialect, provider.wire.auth) == (True, "k", "anthropic", "header")
+    assert (provider.is_usable, provider.key, provider.wire.dialect, provider.wire.auth) == (
+        True,
+        "k",
+        "anthropic",
+        "header",
+    )
     assert catalogue.find("claude-sonnet-4-5").offers[0].provider is provider
 
 
@@ -81,11 +99,16 @@ def test_further_models_alone_do_not_make_a_provider_usable():
             CustomProvider("acme", url="http://h/v1", models=(MODEL, CustomModel("m", per_million={"inptu": "1"}))),
             "providers.acme.models.1.prices.inptu",
         ),
-        (CustomProvider("ollama", url="http://h/v1", models=(CustomModel("m", per_million={"input": "x"}),)), "providers.ollama.models.0.prices.input"),
+        (
+            CustomProvider("ollama", url="http://h/v1", models=(CustomModel("m", per_million={"input": "x"}),)),
+            "providers.ollama.models.0.prices.input",
+        ),
     ],
 )
 def test_a_mistake_is_told_where_it_was_made(custom, key):
-    custom = CustomProvider(**{name: getattr(custom, name) for name in CustomProvider.__slots__} | {"file": "tollway.toml", "line": 7})
+    custom = CustomProvider(
+        **{name: getattr(custom, name) for name in CustomProvider.__slots__} | {"file": "tollway.toml", "line": 7}
+    )
     with pytest.raises(ConfigurationError) as raised:
         load(custom)
     error = raised.value

@@ -17,11 +17,26 @@ def test_the_packaged_facts():
 def test_a_published_file_is_read_by_each_providers_prefix():
     wirings = [read_wiring(PROVIDERS / f"{name}.yml", {}) for name in ("openai", "groq", "google")]
     document = {
-        "m": {"litellm_provider": "openai", "mode": "chat", "max_input_tokens": 9, "max_output_tokens": 5, "supports_vision": True},
-        "groq/m": {"litellm_provider": "groq", "mode": "chat", "supports_function_calling": True, "max_output_tokens": "many"},
+        "m": {
+            "litellm_provider": "openai",
+            "mode": "chat",
+            "max_input_tokens": 9,
+            "max_output_tokens": 5,
+            "supports_vision": True,
+        },
+        "groq/m": {
+            "litellm_provider": "groq",
+            "mode": "chat",
+            "supports_function_calling": True,
+            "max_output_tokens": "many",
+        },
         "gemini/m": {"litellm_provider": "gemini", "mode": "embedding", "max_output_tokens": 5},
         "n": {"litellm_provider": "someone", "mode": "chat", "max_input_tokens": 9},
-        "o": {"litellm_provider": "openai", "supported_output_modalities": ["text", "image"], "supports_audio_output": True},
+        "o": {
+            "litellm_provider": "openai",
+            "supported_output_modalities": ["text", "image"],
+            "supports_audio_output": True,
+        },
     }
     names = {"openai": ["m", "n", "o"], "groq": ["m"], "google": ["m"]}
     assert gathered(document, wirings, names) == [

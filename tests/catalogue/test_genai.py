@@ -109,8 +109,20 @@ def test_what_is_no_noise_is_refused(figure):
 
 
 def test_prices_per_thousand_calls_become_pico_per_call():
-    entry = imported(ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(1), requests_kcount=Decimal(12), web_searches_kcount=Decimal("2.5")))
-    assert entry.lists[0].prices == {"input": 1_000_000, "output": 1_000_000, "request": 12_000_000_000, "web_search": 2_500_000_000}
+    entry = imported(
+        ModelPrice(
+            input_mtok=Decimal(1),
+            output_mtok=Decimal(1),
+            requests_kcount=Decimal(12),
+            web_searches_kcount=Decimal("2.5"),
+        )
+    )
+    assert entry.lists[0].prices == {
+        "input": 1_000_000,
+        "output": 1_000_000,
+        "request": 12_000_000_000,
+        "web_search": 2_500_000_000,
+    }
 
 
 def test_tiers_keep_their_threshold_and_only_what_changes():
@@ -123,11 +135,16 @@ def test_tiers_keep_their_threshold_and_only_what_changes():
 
 
 def dated(day, price):
-    return ConditionalPrice(StartDateConstraint(datetime.fromisoformat(day).date()), prices=ModelPrice(input_mtok=Decimal(price), output_mtok=Decimal(price)))
+    return ConditionalPrice(
+        StartDateConstraint(datetime.fromisoformat(day).date()),
+        prices=ModelPrice(input_mtok=Decimal(price), output_mtok=Decimal(price)),
+    )
 
 
 def daily(start, end, price="7"):
-    return ConditionalPrice(TimeOfDateConstraint(start, end), prices=ModelPrice(input_mtok=Decimal(price), output_mtok=Decimal(price)))
+    return ConditionalPrice(
+        TimeOfDateConstraint(start, end), prices=ModelPrice(input_mtok=Decimal(price), output_mtok=Decimal(price))
+    )
 
 
 FIRST = ConditionalPrice(prices=ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(1)))
@@ -180,5 +197,9 @@ def test_names_and_stems(entries):
 def test_the_package_is_imported_by_nobody_who_only_reads_prices():
     """It takes half a second, and pydantic with it."""
     root = Path(genai.__file__).parents[1]
-    users = {path.relative_to(root).as_posix() for path in root.rglob("*.py") if re.search(r"^\s*(from|import) genai_prices", path.read_text(), re.MULTILINE)}
+    users = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if re.search(r"^\s*(from|import) genai_prices", path.read_text(), re.MULTILINE)
+    }
     assert users == {"catalogue/genai.py"}

@@ -124,7 +124,16 @@ def test_names_reach_their_model_and_go_upstream_as_asked(catalogue, name, model
 
 
 @pytest.mark.parametrize(
-    "name", ["gpt-4o-mini-20991231x", "gpt-99", "", "openai/", "claude-sonnet-4-5-2025", "o3-mini-20250131-x", "gpt-4o-20250101"]
+    "name",
+    [
+        "gpt-4o-mini-20991231x",
+        "gpt-99",
+        "",
+        "openai/",
+        "claude-sonnet-4-5-2025",
+        "o3-mini-20250131-x",
+        "gpt-4o-20250101",
+    ],
 )
 def test_other_names_reach_nothing(catalogue, name):
     assert catalogue.find(name) is None
@@ -190,7 +199,12 @@ def test_with_no_key_only_the_simulated_models_can_be_called():
 def test_a_key_makes_its_provider_usable_and_is_never_printed():
     catalogue = load_catalogue(environment={"OPENAI_API_KEY": " sk-secret\n", "GOOGLE_API_KEY": "g"})
     openai, google = catalogue.providers["openai"], catalogue.providers["google"]
-    assert (openai.is_usable, openai.key, google.is_usable, google.wire.secret) == (True, "sk-secret", True, "GOOGLE_API_KEY")
+    assert (openai.is_usable, openai.key, google.is_usable, google.wire.secret) == (
+        True,
+        "sk-secret",
+        True,
+        "GOOGLE_API_KEY",
+    )
     assert not catalogue.providers["groq"].is_usable
     assert "sk-secret" not in repr(catalogue.find("gpt-4o-mini"))
 
@@ -212,7 +226,11 @@ def test_a_base_url_from_the_environment_is_used(variable, provider, url):
 
 
 def test_a_server_of_ones_own_needs_an_address_and_no_key():
-    for variable, provider in (("OLLAMA_BASE_URL", "ollama"), ("VLLM_BASE_URL", "vllm"), ("TOLLWAY_LOCAL_URL", "local")):
+    for variable, provider in (
+        ("OLLAMA_BASE_URL", "ollama"),
+        ("VLLM_BASE_URL", "vllm"),
+        ("TOLLWAY_LOCAL_URL", "local"),
+    ):
         assert not load_catalogue(environment={}).providers[provider].is_usable
         found = load_catalogue(environment={variable: "http://127.0.0.1:1/v1"}).providers[provider]
         assert (found.is_usable, found.wire.auth) == (True, "none")
@@ -262,14 +280,19 @@ def test_every_provider_file_loads_and_is_called_as_it_says():
 
 def test_cancelling_is_believed_to_stop_the_bill_only_where_it_does(catalogue):
     policy = {provider.id: provider.wire.on_disconnect for provider in catalogue.providers.values()}
-    assert {policy[name] for name in ("openai", "azure", "anthropic", "fireworks", "together", "cohere", "x-ai", "deepseek")} == {
-        "estimate"
-    }
+    assert {
+        policy[name] for name in ("openai", "azure", "anthropic", "fireworks", "together", "cohere", "x-ai", "deepseek")
+    } == {"estimate"}
     assert {policy[name] for name in ("groq", "google", "mistral", "perplexity")} == {"drain"}
 
 
 def test_usage_is_read_as_the_golden_files_read_it(catalogue):
-    for provider, spec in (("openai", golden.OPENAI), ("azure", golden.OPENAI), ("anthropic", golden.ANTHROPIC), ("google", golden.GEMINI)):
+    for provider, spec in (
+        ("openai", golden.OPENAI),
+        ("azure", golden.OPENAI),
+        ("anthropic", golden.ANTHROPIC),
+        ("google", golden.GEMINI),
+    ):
         usage = catalogue.providers[provider].wire.usage
         assert set(usage.paths) >= set(spec.paths), provider
         assert set(usage.inside) >= set(spec.inside), provider
@@ -347,9 +370,18 @@ def test_the_operators_corrections_lie_beside_the_prices(tmp_path):
     [
         (b"{", "truncated"),
         (b'{"version":2,"package":"x","generated":"","entries":[]}', "version 2"),
-        (b'{"version":1,"package":"x","generated":"","entries":[{"provider":"p","id":"m","lists":[{"prices":{"inptu":1}}]}]}', "inptu"),
-        (b'{"version":1,"package":"x","generated":"","entries":[{"provider":"p","id":"m","lists":[{"prices":{"input":-1}}]}]}', ">= 0"),
-        (b'{"version":1,"package":"x","generated":"","entries":[{"provider":"p","id":"m","lists":[{"prices":{"input":0.5}}]}]}', "int"),
+        (
+            b'{"version":1,"package":"x","generated":"","entries":[{"provider":"p","id":"m","lists":[{"prices":{"inptu":1}}]}]}',
+            "inptu",
+        ),
+        (
+            b'{"version":1,"package":"x","generated":"","entries":[{"provider":"p","id":"m","lists":[{"prices":{"input":-1}}]}]}',
+            ">= 0",
+        ),
+        (
+            b'{"version":1,"package":"x","generated":"","entries":[{"provider":"p","id":"m","lists":[{"prices":{"input":0.5}}]}]}',
+            "int",
+        ),
     ],
 )
 def test_a_broken_snapshot_stops_the_start(tmp_path, content, problem):

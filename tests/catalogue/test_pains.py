@@ -11,9 +11,7 @@ from tollway.metering.usage import Usage
 
 def test_64_a_model_without_a_price_is_never_free(catalogue, now):
     """LL PR#35913: unknown model = silent $0; $1.16 logged where about $185 was owed."""
-    unpriced = [
-        offer for model in catalogue.models.values() for offer in model.offers if offer.price_list(now) is None
-    ]
+    unpriced = [offer for model in catalogue.models.values() for offer in model.offers if offer.price_list(now) is None]
     assert len(unpriced) > 50
     for offer in unpriced:
         assert offer.prices == ()
@@ -59,7 +57,9 @@ def test_67_a_stream_of_an_aggregator_is_asked_for_its_usage(catalogue, now):
 def test_68_a_typo_in_a_price_stops_the_start_and_bricks_nobody(tmp_path):
     """LL#20615: a typo in a price locked a user out. Here the start names the line, and the old process keeps running."""
     path = tmp_path / "corrections.yml"
-    path.write_text('offers:\n  - offer: openai/gpt-4o\n    prices:\n      - per_million: {input: "2.5O", output: "10"}\n')
+    path.write_text(
+        'offers:\n  - offer: openai/gpt-4o\n    prices:\n      - per_million: {input: "2.5O", output: "10"}\n'
+    )
     with pytest.raises(ConfigurationError) as raised:
         load_catalogue(environment={}, corrections=path)
     assert (raised.value.line, raised.value.key) == (4, "offers[0].prices[0].per_million.input")

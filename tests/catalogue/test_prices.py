@@ -34,7 +34,9 @@ def test_a_window_wins_over_its_day_and_may_pass_midnight():
 
 
 def test_tiers_inherit_what_they_do_not_name():
-    prices = PriceList("o", 0, {"input": 10, "output": 50}, (PriceTier(100, {"input": 20}), PriceTier(200, {"output": 90})))
+    prices = PriceList(
+        "o", 0, {"input": 10, "output": 50}, (PriceTier(100, {"input": 20}), PriceTier(200, {"output": 90}))
+    )
     assert [(prices.at(tokens)["input"], prices.at(tokens)["output"]) for tokens in (0, 100, 101, 200, 201)] == [
         (10, 50),
         (10, 50),

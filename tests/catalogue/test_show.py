@@ -9,7 +9,13 @@ def test_names_of_the_contract():
     prices = PriceList(
         "o",
         0,
-        {"input": 3_000_000, "output": 15_000_000, "cache_read": 3_625, "web_search": 10_000_000_000, "request": 12_000_000_000},
+        {
+            "input": 3_000_000,
+            "output": 15_000_000,
+            "cache_read": 3_625,
+            "web_search": 10_000_000_000,
+            "request": 12_000_000_000,
+        },
         (PriceTier(200_000, {"input": 6_000_000}),),
     )
     assert pricing_object(prices) == {

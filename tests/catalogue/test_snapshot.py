@@ -26,7 +26,9 @@ rows = st.builds(
     window=st.none() | st.tuples(st.integers(0, 86_399), st.integers(0, 86_399)),
     source=st.text(max_size=9),
 )
-entries = st.builds(Entry, provider=st.text(max_size=9), id=st.text(max_size=9), lists=st.lists(rows, max_size=3).map(tuple))
+entries = st.builds(
+    Entry, provider=st.text(max_size=9), id=st.text(max_size=9), lists=st.lists(rows, max_size=3).map(tuple)
+)
 
 
 @given(st.lists(entries, max_size=4).map(tuple))
@@ -46,15 +48,29 @@ def test_one_line_per_model():
 def test_ids_of_lists():
     found = price_lists(
         "acme/m",
-        (ListRow({"input": 1}), ListRow({"input": 2}, window=(0, 60)), ListRow({"input": 3}, window=(60, 90)), ListRow({"input": 4}, "2026-05-01")),
+        (
+            ListRow({"input": 1}),
+            ListRow({"input": 2}, window=(0, 60)),
+            ListRow({"input": 3}, window=(60, 90)),
+            ListRow({"input": 4}, "2026-05-01"),
+        ),
         "https://p.test",
     )
-    assert [each.id for each in found] == ["acme/m@1970-01-01", "acme/m@1970-01-01#1", "acme/m@1970-01-01#2", "acme/m@2026-05-01"]
+    assert [each.id for each in found] == [
+        "acme/m@1970-01-01",
+        "acme/m@1970-01-01#1",
+        "acme/m@1970-01-01#2",
+        "acme/m@2026-05-01",
+    ]
     assert [each.effective_from for each in found] == [0, 0, 0, 1_777_593_600]
 
 
 def test_the_group_in_force():
-    history = (ListRow({"input": 1}), ListRow({"input": 2}, "2026-05-01"), ListRow({"input": 3}, "2026-05-01", window=(0, 60)))
+    history = (
+        ListRow({"input": 1}),
+        ListRow({"input": 2}, "2026-05-01"),
+        ListRow({"input": 3}, "2026-05-01", window=(0, 60)),
+    )
     assert in_force(history, "2026-04-30") == history[:1]
     assert in_force(history, "2026-05-01") == history[1:]
     assert in_force(history[1:], "2026-04-30") == ()

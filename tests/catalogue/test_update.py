@@ -133,7 +133,9 @@ def test_a_new_model_that_costs_nothing_is_not_given_away():
     new, _ = updated(snapshot(entry(OLD)), (entry(OLD), entry(row(0), name="n")), package="p 2", today="2026-12-01")
     again, _ = updated(new, (entry(OLD), entry(row(0), name="n")), package="p 2", today="2026-12-02")
     assert again.entries[1].quarantine
-    freed, _ = updated(again, (entry(OLD), entry(row(0), name="n")), package="p 2", today="2026-12-03", accept=["acme/n"])
+    freed, _ = updated(
+        again, (entry(OLD), entry(row(0), name="n")), package="p 2", today="2026-12-03", accept=["acme/n"]
+    )
     assert (freed.entries[1].quarantine, freed.entries[1].accepted) == ("", ("zero",))
     later, changes = updated(freed, (entry(OLD), entry(row(0), name="n")), package="p 2", today="2026-12-04")
     assert (later.entries[1].quarantine, changes) == ("", ())
@@ -150,7 +152,11 @@ def test_no_price_at_all_is_free_only_when_accepted():
     assert (held.quarantine, held.lists) == (NO_PRICE, (OLD,))
     assert changes == [("acme/m", "quarantined")]
     freed, _ = update(snapshot(held), entry(quarantine=NO_PRICE), accept=["acme/m"])
-    assert (freed.quarantine, freed.lists[-1].prices, freed.lists[-1].start) == ("", {"input": 0, "output": 0}, "2026-12-01")
+    assert (freed.quarantine, freed.lists[-1].prices, freed.lists[-1].start) == (
+        "",
+        {"input": 0, "output": 0},
+        "2026-12-01",
+    )
     later, _ = update(snapshot(freed), entry(quarantine=NO_PRICE), today="2026-12-20")
     assert later.lists == freed.lists
     priced, _ = update(snapshot(later), entry(row(1_000_000)), today="2026-12-21")
@@ -166,7 +172,11 @@ def test_a_lost_output_price_and_a_lost_model_are_missing():
     found, _ = update(snapshot(entry(OLD)), entry(ListRow({"input": 3_000_000})))
     assert found.quarantine == "the price of output is missing"
     gone, changes = update(snapshot(entry(OLD)))
-    assert (gone.quarantine, gone.lists, changes) == ("p 2 has no such model any more", (OLD,), [("acme/m", "quarantined")])
+    assert (gone.quarantine, gone.lists, changes) == (
+        "p 2 has no such model any more",
+        (OLD,),
+        [("acme/m", "quarantined")],
+    )
     kept, _ = update(snapshot(gone), accept=["acme/m"])
     assert (kept.quarantine, kept.accepted) == ("", ("missing",))
     later, changes = update(snapshot(kept))

@@ -66,11 +66,29 @@ def test_a_good_file(write):
         ("  dialect: openai", "  dialect: klingon", 6, "wire.dialect", "klingon"),
         ("  auth: {secret: ACME_API_KEY}", "  auth: {sekret: ACME_API_KEY}", 8, "wire.auth.sekret", "unknown field"),
         ("  auth: {secret: ACME_API_KEY}", "  auth: {scheme: hope}", 8, "wire.auth.scheme", "hope"),
-        ("  url: https://api.acme.test/v1", "  url: https://api.acme.test/v1\n  drip: [n]", 8, "wire.drip", "unknown field"),
+        (
+            "  url: https://api.acme.test/v1",
+            "  url: https://api.acme.test/v1\n  drip: [n]",
+            8,
+            "wire.drip",
+            "unknown field",
+        ),
         ("checked: 2026-11-24\nwire", "wire", 3, "source", "`checked` is missing"),
         ("checked: 2026-11-24\nwire", "checked: yesterday\nwire", 4, "checked", "matching regex"),
-        ("  output: usage.completion_tokens", "  outptu: usage.completion_tokens", 12, "usage.outptu", "not a billable unit"),
-        ("  inside: {cache_read: input}", "  inside: {cache_write_5m: input}", 13, "usage.inside.cache_write_5m", "has no path"),
+        (
+            "  output: usage.completion_tokens",
+            "  outptu: usage.completion_tokens",
+            12,
+            "usage.outptu",
+            "not a billable unit",
+        ),
+        (
+            "  inside: {cache_read: input}",
+            "  inside: {cache_write_5m: input}",
+            13,
+            "usage.inside.cache_write_5m",
+            "has no path",
+        ),
         ("wire:\n", "wire: [\n", 7, "", "not YAML"),
     ],
 )
@@ -93,10 +111,22 @@ def test_a_mistake_in_the_wiring_is_told_with_its_line(write, good, bad, line, k
         ('input: "0.59"', 'input: "-0.59"', 20, "offers[0].prices[0].per_million.input", "below zero"),
         ('input: "0.59"', 'input: "0.0000001"', 20, "offers[0].prices[0].per_million.input", "finer than"),
         ('input: "0.59"', 'inptu: "0.59"', 20, "offers[0].prices[0].per_million.inptu", "not a billable unit"),
-        ('input: "0.59"', 'web_search: "10", input: "0.59"', 20, "offers[0].prices[0].per_million.web_search", "not priced per million"),
+        (
+            'input: "0.59"',
+            'web_search: "10", input: "0.59"',
+            20,
+            "offers[0].prices[0].per_million.web_search",
+            "not priced per million",
+        ),
         ("from: 2026-01-01", "from: 2026-13-01", 17, "offers[0].prices[0].from", "not a day"),
         ("from: 2026-01-01", 'window_utc: "25:00-01:00"', 17, "offers[0].prices[0].window_utc", "part of the day"),
-        ('per_million: {input: "0.59", output: "0.79"}', "per_million: {}", 17, "offers[0].prices[0]", "no price at all"),
+        (
+            'per_million: {input: "0.59", output: "0.79"}',
+            "per_million: {}",
+            17,
+            "offers[0].prices[0]",
+            "no price at all",
+        ),
     ],
 )
 def test_a_mistake_in_a_price_is_told_with_its_line(write, monkeypatch, good, bad, line, key, problem):
@@ -175,9 +205,14 @@ def test_a_correction_wins_and_keeps_what_it_does_not_name(tmp_path):
     assert offer.price_list(1_796_083_199).prices["input"] == 150_000
     assert offer.price_list(1_796_083_200).prices["input"] == 200_000
     assert offer.price_list(1_796_083_200).source == "corrections.yml"
-    assert offer.price_list(1_796_083_199).source == "https://developers.openai.com/api/docs/pricing (genai-prices 0.2.3)"
+    assert (
+        offer.price_list(1_796_083_199).source == "https://developers.openai.com/api/docs/pricing (genai-prices 0.2.3)"
+    )
     assert catalogue.find("google/gemma-4-31b-it").offers[0].prices[0].prices["input"] == 0
-    assert [offer.id for offer in catalogue.find("small").offers] == ["openai/gpt-4.1-nano", "groq/llama-3.1-8b-instant"]
+    assert [offer.id for offer in catalogue.find("small").offers] == [
+        "openai/gpt-4.1-nano",
+        "groq/llama-3.1-8b-instant",
+    ]
 
 
 def test_a_wrong_correction_is_told_with_its_line(tmp_path):
@@ -199,3 +234,13 @@ def test_the_examples_of_the_guide_load(tmp_path, monkeypatch):
     (tmp_path / "corrections.yml").unlink()
     monkeypatch.setattr(load, "PROVIDERS", tmp_path)
     assert load_catalogue(environment={}).find("acme/a-2").offers[0].prices[0].prices["input"] == 590_000
+
+
+def test_a_correction_of_nothing_stops_the_start(tmp_path):
+    path = tmp_path / "corrections.yml"
+    path.write_text('offers:\n  - offer: simulated/prized\n    prices: [{per_million: {input: "9", output: "9"}}]\n')
+    with pytest.raises(ConfigurationError) as raised:
+        load_catalogue(environment={}, corrections=path)
+    assert (raised.value.file, raised.value.line) == (str(path), 2)
+    assert "simulated/priced" in raised.value.fix
+    assert load_catalogue(environment={}, corrections=path, disabled=["simulated"]).models

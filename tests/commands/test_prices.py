@@ -13,8 +13,23 @@ def test_without_a_key_the_list_has_the_simulated_models(tollway):
     ran = tollway("prices", "list")
     lines = ran.out.splitlines()
     assert ran.code == 0
-    assert lines[0].split() == ["model", "provider", "context", "input", "/", "M", "cached", "/", "M", "output", "/", "M"]
-    assert [line.split()[0] for line in lines[1:]] == [f"simulated/{name}" for name in ("echo", "flaky", "large", "priced", "slow", "small")]
+    assert lines[0].split() == [
+        "model",
+        "provider",
+        "context",
+        "input",
+        "/",
+        "M",
+        "cached",
+        "/",
+        "M",
+        "output",
+        "/",
+        "M",
+    ]
+    assert [line.split()[0] for line in lines[1:]] == [
+        f"simulated/{name}" for name in ("echo", "flaky", "large", "priced", "slow", "small")
+    ]
     assert lines[4].split() == ["simulated/priced", "simulated", "128,000", "3", "0.3", "15"]
     assert "--all shows them" in ran.err
 

@@ -65,8 +65,20 @@ class Connection:
     headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    async def open(cls, port: int) -> Self:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+    async def open(cls, port: int, *, is_deaf: bool = False) -> Self:
+        """is_deaf: it takes nothing in, not even what the system would keep for it."""
+        sock = socket.socket()
+        if is_deaf:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        except BaseException:
+            sock.close()
+            raise
+        reader, writer = await asyncio.open_connection(sock=sock, limit=1 << 24)
+        if is_deaf:
+            writer.transport.pause_reading()
         return cls(reader, writer)
 
     async def send(self, data: bytes) -> None:

@@ -145,7 +145,9 @@ _USAGE = {
     ),
     # Thinking is priced as output, and is inside it but for Gemini's, which stands beside.
     "reasoning-gt-output": _each(
-        OK, openai=Outcome(charge=usd(input=75, output=20), warns=True), gemini=Outcome(charge=usd(input=75, output=1024))
+        OK,
+        openai=Outcome(charge=usd(input=75, output=20), warns=True),
+        gemini=Outcome(charge=usd(input=75, output=1024)),
     ),
 }
 BEHAVIOURS = (

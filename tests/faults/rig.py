@@ -5,15 +5,15 @@ Providers of the gateway, all of them the same upstream: `fault` (OpenAI's shape
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from faults.client import Reply, ask, request_bytes
 from rs_bpe import bpe
+
+from faults.client import Reply, ask, request_bytes
 from support.fault_upstream import USAGE_BEHAVIOURS, WIRE_BEHAVIOURS
 from support.gateway import Gateway
 from support.upstreams import FaultUpstream
@@ -32,7 +32,7 @@ def toml(upstream: FaultUpstream, *, grant: str = "1000", settings: str = "", to
     """A tollway.toml with the providers of the rig. settings: more sections, TOML."""
     names = [f"fault-{name}" for name in sorted(WIRE_BEHAVIOURS | USAGE_BEHAVIOURS)]
     names += [f"fault-status-{status}" for status in STATUSES]
-    names += ["fault-slow-1bps", "fault-slow-2000bps", "fault-split-7", "tight", "limited"]
+    names += ["fault-slow-1bps", "fault-slow-2000bps", "fault-split-7"]
     parts = [f'[money]\nopening_grant_usd = "{grant}"\n', settings]
     wired = [("fault", "openai", "estimate"), ("fault-a", "anthropic", "estimate"), ("fault-g", "gemini", "estimate")]
     wired += [("drain", "openai", "drain"), ("nobill", "openai", "no_bill"), ("drain-a", "anthropic", "drain")]
@@ -45,9 +45,8 @@ def toml(upstream: FaultUpstream, *, grant: str = "1000", settings: str = "", to
 
 
 def _model(provider: str, name: str, tokenizer: str, given: str, output: str, cached: str) -> str:
-    limit = "context_tokens = 4000\nmax_output_tokens = 1000\n" if name == "limited" else ""
     return (
-        f'[[providers.{provider}.models]]\nid = "{name}"\ntokenizer = "{tokenizer}"\n{limit}'
+        f'[[providers.{provider}.models]]\nid = "{name}"\ntokenizer = "{tokenizer}"\n'
         f'[providers.{provider}.models.prices]\ninput = "{given}"\noutput = "{output}"\ncache_read = "{cached}"\n'
         f'cache_write_5m = "{given}"\ncache_write_1h = "{given}"\n'
     )
@@ -56,13 +55,22 @@ def _model(provider: str, name: str, tokenizer: str, given: str, output: str, ca
 FAST_TIMEOUTS = """
 [upstream]
 connect_timeout_s = 2
-attempt_timeout_s = 2
-idle_timeout_s = 2
-total_timeout_s = 6
+attempt_timeout_s = 3
+idle_timeout_s = 3
+total_timeout_s = 7
 retries_per_offer = 0
 [server]
 keep_alive_seconds = 1
 drain_seconds = 10
+"""
+STEP = 64
+STRICT = f"""
+rolling_step_tokens = {STEP}
+[server]
+body_limit_mb = 1
+keep_alive_seconds = 1
+[upstream]
+retries_per_offer = 0
 """
 
 
@@ -98,7 +106,9 @@ class Rig:
     def port(self) -> int:
         return self.gateway.port
 
-    def request(self, model: str, text: str = SPOKEN, *, key: str = "", headers: dict[str, str] | None = None, **fields: Any) -> bytes:
+    def request(
+        self, model: str, text: str = SPOKEN, *, key: str = "", headers: dict[str, str] | None = None, **fields: Any
+    ) -> bytes:
         """A chat request as bytes."""
         return request_bytes(key or self.gateway.key, chat(model, text, **fields), **(headers or {}))
 
@@ -188,6 +198,7 @@ def total(charges: Iterable[Decimal]) -> Decimal:
     return sum(charges, Decimal(0))
 
 
-def decoded(event: bytes) -> Any:
-    """The JSON of an SSE event, None of a comment or of [DONE]."""
-    return json.loads(event[6:]) if event.startswith(b"data: {") else None
+def check_error(reply: Reply, status: int, kind: str, code: str) -> dict[str, Any]:
+    """It is the documented error; its object."""
+    assert (reply.status, reply.error["type"], reply.error["code"]) == (status, kind, code), reply.body
+    return reply.error

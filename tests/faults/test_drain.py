@@ -19,7 +19,9 @@ Start = Callable[[int], Rig]
 
 
 @pytest.fixture
-def start(fault_server: FaultUpstream, faulty: FaultUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def start(
+    fault_server: FaultUpstream, faulty: FaultUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
     """Starts a gateway with so many seconds to drain."""
     started = list[Gateway]()
 
@@ -78,6 +80,8 @@ def test_what_runs_ends_properly_and_nothing_new_begins(start: Start, number: si
         # A connection without a request is closed at once.
         closed = await asyncio.wait_for(kept.reader.read(), 5)
         code = await asyncio.to_thread(rig.gateway.process.wait, 15)
+        await idle.hang_up()
+        await kept.hang_up()
         return await stream, await whole, new, closed, code
 
     stream, whole, new, closed, code = run(scenario())
@@ -108,7 +112,9 @@ def test_on_an_open_connection_a_new_request_is_told_503(start: Start) -> None:
         rig.gateway.process.signal(signal.SIGTERM)
         await asyncio.sleep(0.2)
         await connection.send(whole[-10:])
-        return await connection.reply(), await running
+        late = await connection.reply()
+        await connection.hang_up()
+        return late, await running
 
     late, running = run(scenario())
     assert running.status == 200

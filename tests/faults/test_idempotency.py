@@ -27,7 +27,9 @@ def twice(rig: Rig, model: str = "fault/fault-ok", **fields: object) -> tuple[Re
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("provider", ["fault", "fault-a", "fault-g"])
-def test_the_same_key_and_body_give_the_same_bytes_and_one_charge(rig: Rig, faulty: FaultUpstream, provider: str, stream: bool) -> None:
+def test_the_same_key_and_body_give_the_same_bytes_and_one_charge(
+    rig: Rig, faulty: FaultUpstream, provider: str, stream: bool
+) -> None:
     before = rig.wallet()["balance"]
     first, second = twice(rig, f"{provider}/fault-ok", stream=stream)
     assert first.status == second.status == 200
@@ -39,7 +41,9 @@ def test_the_same_key_and_body_give_the_same_bytes_and_one_charge(rig: Rig, faul
     assert before - rig.wallet()["balance"] == EXACT
 
 
-def test_a_replay_says_its_own_request_id_and_the_limits_and_names_the_first_generation(rig: Rig, faulty: FaultUpstream) -> None:
+def test_a_replay_says_its_own_request_id_and_the_limits_and_names_the_first_generation(
+    rig: Rig, faulty: FaultUpstream
+) -> None:
     first, second = twice(rig)
     assert second.headers["x-request-id"] != first.headers["x-request-id"]
     assert second.json["tollway"]["generation_id"] == first.headers["x-request-id"]
@@ -85,7 +89,11 @@ def test_the_same_key_with_another_body_is_refused(rig: Rig, faulty: FaultUpstre
     asked = {"text": "One thing.", "max_tokens": 1000, "stream": False}
     assert run(rig.chat("fault/fault-ok", headers=headers, **asked)).status == 200
     refused = run(rig.chat("fault/fault-ok", headers=headers, **{**asked, **changed}))
-    assert (refused.status, refused.error["type"], refused.error["code"]) == (422, "validation_error", "idempotency_key_reused")
+    assert (refused.status, refused.error["type"], refused.error["code"]) == (
+        422,
+        "validation_error",
+        "idempotency_key_reused",
+    )
     assert len(faulty.journal()) == 1
 
 
@@ -127,8 +135,12 @@ def test_two_keys_of_one_workspace_share_them(rig: Rig, faulty: FaultUpstream) -
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("failure", ["fault-status-500", "fault-status-400", "fault-reset-0", "fault-html", "fault-hang"])
-def test_a_failed_request_may_be_asked_again_with_its_key(rig: Rig, faulty: FaultUpstream, failure: str, stream: bool) -> None:
+@pytest.mark.parametrize(
+    "failure", ["fault-status-500", "fault-status-400", "fault-reset-0", "fault-html", "fault-hang"]
+)
+def test_a_failed_request_may_be_asked_again_with_its_key(
+    rig: Rig, faulty: FaultUpstream, failure: str, stream: bool
+) -> None:
     faulty.program(failure, "ok")
     first, second = twice(rig, stream=stream)
     assert first.status >= 400
@@ -191,13 +203,17 @@ def test_a_stream_too_long_to_keep_is_never_charged_twice(rig: Rig, faulty: Faul
 
 
 @pytest.fixture
-def restarted(fault_server: FaultUpstream, faulty: FaultUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def restarted(
+    fault_server: FaultUpstream, faulty: FaultUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
     """A gateway of its own, to be stopped and started."""
     with Gateway(tmp_path_factory.mktemp("restarted"), toml(fault_server)) as gateway:
         yield Rig(gateway, faulty)
 
 
-def test_after_a_restart_replies_are_there_and_a_dead_request_frees_its_key(restarted: Rig, faulty: FaultUpstream) -> None:
+def test_after_a_restart_replies_are_there_and_a_dead_request_frees_its_key(
+    restarted: Rig, faulty: FaultUpstream
+) -> None:
     rig, kept, dead = restarted, [fresh(), fresh()], fresh()
     first = [
         run(rig.chat("fault/fault-ok", headers=headers, stream=stream, max_tokens=1000))

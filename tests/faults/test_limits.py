@@ -1,140 +1,17 @@
-"""Limits over HTTP: sizes, depths, rates, days, prices, wallets too small for a long answer, idle streams."""
+"""Limits over HTTP: rates and days, wallets too small for a long answer, and the caller's own `max_price`."""
 
 import asyncio
-import json
 import time
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from faults.client import Connection, Reply, ask, request_bytes
-from faults.outcomes import EXACT
-from faults.rig import SPOKEN, Rig, attempts_of, charge_of, chat, run, tokens, toml, usd
+from faults.client import Reply, ask, request_bytes
+from faults.rig import SPOKEN, Rig, check_error, run, tokens, usd
 from support.fault_answers import text_of
-from support.gateway import Gateway
 from support.upstreams import FaultUpstream
 
-MIB = 1 << 20
-STEP = 64
 THIRD = Decimal(1) / 3
-STRICT = f"""
-rolling_step_tokens = {STEP}
-[server]
-body_limit_mb = 1
-keep_alive_seconds = 1
-[upstream]
-retries_per_offer = 0
-"""
-
-
-@pytest.fixture(scope="module")
-def strict_running(fault_server: FaultUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """A gateway with small bodies, small steps of a rolling hold, and comments every second."""
-    with Gateway(tmp_path_factory.mktemp("strict"), toml(fault_server, settings=STRICT)) as gateway:
-        rig = Rig(gateway, fault_server)
-        yield rig
-        rig.assert_settled()
-        gateway.audit()
-
-
-@pytest.fixture
-def strict(strict_running: Rig, faulty: FaultUpstream) -> Rig:
-    return strict_running
-
-
-def check_error(reply: Reply, status: int, kind: str, code: str) -> dict[str, Any]:
-    assert (reply.status, reply.error["type"], reply.error["code"]) == (status, kind, code), reply.body
-    return reply.error
-
-
-# --- sizes and depths ---------------------------------------------------------------------------------------------------
-
-
-def chunked(key: str, body: bytes) -> bytes:
-    """A request that does not say how long it is."""
-    head, _, _ = request_bytes(key, b"").partition(b"content-length")
-    parts = [body[start : start + 65536] for start in range(0, len(body), 65536)]
-    return head + b"transfer-encoding: chunked\r\n\r\n" + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
-
-
-def test_a_body_that_is_too_large_is_413_and_reaches_nobody(strict: Rig, faulty: FaultUpstream) -> None:
-    key = strict.gateway.key
-    large = json.dumps(chat("fault/fault-ok", "x" * (MIB + 10), max_tokens=10)).encode()
-    for request in (request_bytes(key, large), chunked(key, large)):
-        check_error(run(ask(strict.port, request)), 413, "payload_too_large", "payload_too_large")
-    assert faulty.journal() == []
-    # One byte less than the limit is served.
-    fitting = json.dumps(chat("fault/fault-ok", "", max_tokens=1000)).encode()
-    padded = fitting[:-1] + b" " * (MIB - len(fitting)) + b"}"
-    assert len(padded) == MIB
-    assert run(ask(strict.port, request_bytes(key, padded))).status == 200
-
-
-def test_a_body_that_announces_too_much_is_refused_before_it_comes(strict: Rig) -> None:
-    async def scenario() -> Reply:
-        connection = await Connection.open(strict.port)
-        head = request_bytes(strict.gateway.key, b"").replace(b"content-length: 0", b"content-length: 999999999999")
-        await connection.send(head + b'{"model":')
-        reply = await asyncio.wait_for(connection.reply(), 5)
-        await connection.hang_up()
-        return reply
-
-    check_error(run(scenario()), 413, "payload_too_large", "payload_too_large")
-
-
-DEEP = "[" * 100_000 + "]" * 100_000
-DEEP_OBJECTS = '{"a":' * 50_000 + "1" + "}" * 50_000
-
-
-@pytest.mark.parametrize("provider", ["fault", "fault-a", "fault-g"])
-@pytest.mark.parametrize("deep", [DEEP, DEEP_OBJECTS], ids=["arrays", "objects"])
-@pytest.mark.parametrize(
-    "place",
-    [
-        '{{"model": "{model}", "max_tokens": 9, "messages": {deep}}}',
-        '{{"model": "{model}", "max_tokens": 9, "messages": [{{"role": "user", "content": {deep}}}]}}',
-        '{{"model": "{model}", "max_tokens": 9, "messages": [{{"role": "user", "content": [{{"type": "text", "text": "x", "y": {deep}}}]}}]}}',
-        '{{"model": "{model}", "max_tokens": 9, "messages": [{{"role": "user", "content": "x", "y": {deep}}}]}}',
-        '{{"model": "{model}", "max_tokens": 9, "messages": [{{"role": "user", "content": "x"}}], "tools": {deep}}}',
-        '{{"model": "{model}", "max_tokens": 9, "messages": [{{"role": "user", "content": "x"}}], "response_format": {deep}}}',
-        '{{"model": "{model}", "max_tokens": 9, "messages": [{{"role": "user", "content": "x"}}], "unknown": {deep}, "z": "\\u00e9"}}',
-        '{{"model": "{model}", "max_tokens": 9, "messages": [{{"role": "user", "content": "x"}}], "stop": {deep}}}',
-        "{deep}",
-    ],
-)
-def test_json_without_a_bottom_is_refused_or_passed_on_and_never_breaks_us(rig: Rig, provider: str, deep: str, place: str) -> None:
-    body = place.format(model=f"{provider}/fault-ok", deep=deep).encode()
-    reply = run(ask(rig.port, request_bytes(rig.gateway.key, body)))
-    assert reply.status in {200, 400}, reply.body[:500]
-    if reply.status == 400:
-        assert reply.error["type"] == "invalid_request_error"
-    rig.assert_settled()
-
-
-def test_an_answer_without_a_bottom_is_a_failure_of_the_provider(rig: Rig, faulty: FaultUpstream) -> None:
-    """Covered byte by byte in tests/gateway; here: nothing of it leaves a hold behind."""
-    faulty.program("fault-malformed", "fault-malformed")
-    assert run(rig.chat("fault/fault-ok", max_tokens=9)).status == 502
-    assert run(rig.chat("fault-a/fault-ok", max_tokens=9)).status == 502
-    rig.assert_settled()
-
-
-def test_half_a_request_from_many_does_not_keep_others_out(rig: Rig) -> None:
-    """Slow lorises: three hundred connections that never finish their headers or their bodies."""
-
-    async def scenario() -> list[int]:
-        whole = rig.request("fault/fault-ok", max_tokens=1000)
-        lorises = [await Connection.open(rig.port) for _ in range(300)]
-        for number, loris in enumerate(lorises):
-            await loris.send(whole[: 20 if number % 2 else len(whole) - 5])
-        replies = [await ask(rig.port, whole) for _ in range(5)]
-        for loris in lorises:
-            await loris.hang_up()
-        return [reply.status for reply in replies]
-
-    assert run(scenario()) == [200] * 5
 
 
 # --- rates and days -----------------------------------------------------------------------------------------------------
@@ -190,7 +67,10 @@ def test_tokens_of_a_day_are_reserved_and_then_corrected(rig: Rig, faulty: Fault
         reply = run(rig.chat("fault/fault-ok", key=key, max_tokens=980, **told))
         assert reply.status == 200, reply.body
     error = check_error(
-        run(rig.chat("fault/fault-ok", key=key, max_tokens=1000, **told)), 429, "rate_limit_exceeded", "tokens_per_day_exceeded"
+        run(rig.chat("fault/fault-ok", key=key, max_tokens=1000, **told)),
+        429,
+        "rate_limit_exceeded",
+        "tokens_per_day_exceeded",
     )
     assert error["used"] == 20
     assert error["reset"] % 86_400 == 0
@@ -206,7 +86,10 @@ def test_r6a_a_named_bound_is_never_clamped(strict: Rig, faulty: FaultUpstream) 
     key = strict.new_key(strict.new_workspace("0.001"))
     for stream in (False, True):
         error = check_error(
-            run(strict.chat("fault/fault-ok", key=key, max_tokens=1000, stream=stream)), 402, "insufficient_balance", "insufficient_balance"
+            run(strict.chat("fault/fault-ok", key=key, max_tokens=1000, stream=stream)),
+            402,
+            "insufficient_balance",
+            "insufficient_balance",
         )
         assert Decimal(error["needed_usd"]) == usd(input=tokens(SPOKEN) + 7, output=1000)
         assert error["available_usd"] == "0.001"
@@ -284,7 +167,9 @@ def test_a_budget_of_the_key_ends_a_long_stream_too(strict: Rig, faulty: FaultUp
     assert "budget" in reply.last["tollway"]["warnings"][0]
 
 
-def test_tokens_of_the_day_end_a_long_stream_too_and_only_used_ones_are_gone(strict: Rig, faulty: FaultUpstream) -> None:
+def test_tokens_of_the_day_end_a_long_stream_too_and_only_used_ones_are_gone(
+    strict: Rig, faulty: FaultUpstream
+) -> None:
     key = strict.new_key(strict.new_workspace("1"), tokens_per_day=600)
     faulty.program("fault-no-usage chunks=3000 chunk_ms=1")
     reply = run(strict.chat("fault/fault-ok", key=key, stream=True))
@@ -303,7 +188,10 @@ def test_max_price_refuses_what_could_cost_more(rig: Rig, faulty: FaultUpstream)
     needed = usd(input=tokens(SPOKEN) + 7, output=1000)
     below = needed - Decimal("0.000000001")
     error = check_error(
-        run(rig.chat("fault/fault-ok", max_tokens=1000, max_price=f"{below:f}")), 400, "invalid_request_error", "invalid_field"
+        run(rig.chat("fault/fault-ok", max_tokens=1000, max_price=f"{below:f}")),
+        400,
+        "invalid_request_error",
+        "invalid_field",
     )
     assert error["param"] == "max_price"
     assert Decimal(error["needed_usd"]) == needed
@@ -329,51 +217,3 @@ def test_max_price_ends_a_long_stream(strict: Rig, faulty: FaultUpstream) -> Non
     assert reply.last["choices"][0]["finish_reason"] == "length"
     assert Decimal("0.002") < Decimal(reply.last["tollway"]["cost_usd"]) <= limit
     assert "max_price" in reply.last["tollway"]["warnings"][0]
-
-
-# --- idle streams -------------------------------------------------------------------------------------------------------
-
-
-def comments_of(reply: Reply) -> int:
-    return reply.body.count(b": keep-alive\n\n")
-
-
-def test_an_idle_stream_gets_comments_and_nothing_else_changes(strict: Rig, faulty: FaultUpstream) -> None:
-    faulty.program("ok chunks=1 chunk_ms=1150")
-    reply = run(strict.chat("fault/fault-ok", stream=True, max_tokens=1000))
-    assert comments_of(reply) >= 2
-    assert reply.text == text_of(1)
-    assert charge_of(strict.generation(reply.generation_id)) == EXACT
-    assert attempts_of(strict.generation(reply.generation_id)) == [("fault/fault-ok", "ok")]
-
-
-def test_the_comments_go_on_whatever_other_streams_do(strict: Rig, faulty: FaultUpstream) -> None:
-    """Streams that end at the tick, callers who leave, and one who stays and never reads: one ticker serves them all."""
-
-    async def ends(number: int) -> None:
-        told = {"fault": f"((chunks=2 chunk_ms={300 + number * 7}))"}
-        await strict.chat("fault/fault-ok", stream=True, max_tokens=1000, metadata=told)
-
-    async def leaves() -> None:
-        connection = await Connection.open(strict.port)
-        await connection.send(strict.request("fault/fault-hang-mid", stream=True, max_tokens=1000))
-        await connection.events(1) if await connection.head() == 200 else None
-        await asyncio.sleep(0.4)
-        await connection.hang_up(reset=True)
-
-    async def never_reads() -> None:
-        connection = await Connection.open(strict.port)
-        connection.writer.transport.pause_reading()
-        told = {"fault": "((chunks=200000))"}
-        await connection.send(strict.request("fault/fault-ok", stream=True, max_tokens=1000, metadata=told))
-        await asyncio.sleep(4)
-        await connection.hang_up(reset=True)
-
-    async def scenario() -> Reply:
-        others = [asyncio.ensure_future(one) for one in (never_reads(), *(leaves() for _ in range(20)), *map(ends, range(60)))]
-        await asyncio.sleep(1.0)
-        idle = await strict.chat("fault/fault-ok", stream=True, max_tokens=1000, metadata={"fault": "((chunks=2 chunk_ms=800))"})
-        await asyncio.gather(*others)
-        return idle
-
-    assert comments_of(run(scenario())) >= 1

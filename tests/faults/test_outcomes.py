@@ -272,7 +272,9 @@ def test_a_provider_that_asks_for_a_long_pause_is_left_alone(patient: Rig, fault
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("failure", ["status-500", "status-400", "status-401", "status-429", "reset-headers", "html", "hang"])
+@pytest.mark.parametrize(
+    "failure", ["status-500", "status-400", "status-401", "status-429", "reset-headers", "html", "hang"]
+)
 def test_a_fallback_is_charged_once_at_the_price_of_who_answered(rig: Rig, failure: str, stream: bool) -> None:
     """R8f, T10: one hold, one charge, at the delivered model's price; the other attempt is in the receipt."""
     before = rig.wallet()["balance"]

@@ -39,7 +39,12 @@ class Unit:
 @pytest.fixture(scope="module")
 def unit(running: Rig) -> Unit:
     """The request, learned from one probe: its hold names the bounds, which the upstream is then told to report."""
-    asked = {"model": "fault/fault-ok", "text": "Exactly this.", "max_tokens": OUTPUT, "metadata": {"fault": "((input=0 output=0))"}}
+    asked = {
+        "model": "fault/fault-ok",
+        "text": "Exactly this.",
+        "max_tokens": OUTPUT,
+        "metadata": {"fault": "((input=0 output=0))"},
+    }
     probe = running.generation(run(running.chat(**asked)).generation_id)
     bound = probe["receipt"]["input_bound_tokens"]
     amount = Decimal(probe["hold"]["amount_usd"])
@@ -131,14 +136,20 @@ def test_two_keys_of_one_wallet_share_it_and_their_budgets_do_not_add_up(rig: Ri
 def test_while_no_hold_returns_exactly_k_are_let_in(rig: Rig, faulty: FaultUpstream) -> None:
     """The second construction: the upstream answers nobody until all have been decided. Charges are far below holds."""
     k, many = 37, 200
-    asked = {"model": "fault/fault-ok", "max_tokens": OUTPUT, "metadata": {"fault": "((input=5 output=5 delay_ms=1200))"}}
+    asked = {
+        "model": "fault/fault-ok",
+        "max_tokens": OUTPUT,
+        "metadata": {"fault": "((input=5 output=5 delay_ms=1200))"},
+    }
     hold = Decimal(rig.generation(run(rig.chat(**asked)).generation_id)["hold"]["amount_usd"])
     money = hold * k + hold - Decimal("0.000000001")  # one nano short of one more
     key = rig.new_key(rig.new_workspace(money))
     replies = run(ask_all(rig.port, [rig.request(**asked, key=key)] * many, connections=many))
     check(replies, k, 402)
     # All that was held beyond the charges has come back.
-    charged = sum(Decimal(reply.last["tollway"]["cost_usd"]) for reply in replies if reply is not None and reply.status == 200)
+    charged = sum(
+        Decimal(reply.last["tollway"]["cost_usd"]) for reply in replies if reply is not None and reply.status == 200
+    )
     assert rig.wallet(key) == {"available": money - charged, "reserved": 0, "balance": money - charged}
 
 
@@ -160,7 +171,11 @@ def test_money_that_arrives_meanwhile_is_spent_once(rig: Rig, unit: Unit) -> Non
     passed = sum(reply is not None and reply.status == 200 for reply in replies)
     # The crowd may be over before the last top-up; whatever was not spent is still there.
     assert passed <= 30
-    assert rig.wallet(key) == {"available": unit.usd * (30 - passed), "reserved": 0, "balance": unit.usd * (30 - passed)}
+    assert rig.wallet(key) == {
+        "available": unit.usd * (30 - passed),
+        "reserved": 0,
+        "balance": unit.usd * (30 - passed),
+    }
 
 
 def test_the_ledger_adds_up_afterwards(rig: Rig) -> None:

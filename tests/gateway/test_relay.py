@@ -39,8 +39,7 @@ def chunks(data: bytes) -> list[dict]:
 
 
 def run(one: Relay, pieces: list[bytes]) -> bytes:
-    out = b"".join(one.feed(piece) for piece in pieces) + one.end()
-    return out
+    return b"".join(one.feed(piece) for piece in pieces) + one.end()
 
 
 def test_what_is_not_remarkable_passes_byte_for_byte() -> None:
@@ -83,7 +82,11 @@ def test_sse_may_be_split_anywhere(cuts: list[int]) -> None:
     assert one.finish_reason == "stop"
     assert one.is_done
     assert one.is_over
-    assert one.delivered.text() == whole.delivered.text() == 'Hello' + 'she said "error": {"finish_reason":"stop"} and [DONE] \n\n data: x'
+    assert (
+        one.delivered.text()
+        == whole.delivered.text()
+        == "Hello" + 'she said "error": {"finish_reason":"stop"} and [DONE] \n\n data: x'
+    )
 
 
 def test_crlf_line_ends() -> None:

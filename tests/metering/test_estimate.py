@@ -35,7 +35,9 @@ def user(content):
 
 
 def offer(context=0, most=0, tokenizer="o200k"):
-    return Offer("acme/one", "acme/one", PROVIDER, "one", context_tokens=context, max_output_tokens=most, tokenizer=tokenizer)
+    return Offer(
+        "acme/one", "acme/one", PROVIDER, "one", context_tokens=context, max_output_tokens=most, tokenizer=tokenizer
+    )
 
 
 # -- input ------------------------------------------------------------------------------------------------------------
@@ -91,13 +93,22 @@ def test_the_bound_lies_between_the_published_count_and_the_hard_bound(messages,
 
 
 def test_tools_and_schemas_count():
-    tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+        },
+    }
     plain = bound_input(ask(user("hello there, friend")), "o200k")
     tooled = bound_input(ask(user("hello there, friend"), tools=[tool, tool]), "o200k")
     raw = json.dumps([tool, tool], ensure_ascii=False)
     assert tooled.tokens == plain.tokens + count(raw, "o200k")[0] + 12 + 2 * 12
     assert tooled.least == plain.least
-    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object", "description": "long " * 50}}}
+    schema = {
+        "type": "json_schema",
+        "json_schema": {"name": "x", "schema": {"type": "object", "description": "long " * 50}},
+    }
     assert bound_input(ask(user("hello"), response_format=schema), "o200k").tokens > 50
 
 
@@ -109,7 +120,11 @@ def test_escaped_tools_do_not_count_six_times():
 
 
 def test_tool_calls_and_results_count():
-    call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"San Francisco"}'}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "get_weather", "arguments": '{"city":"San Francisco"}'},
+    }
     messages = [
         *user("weather?"),
         {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -121,7 +136,10 @@ def test_tool_calls_and_results_count():
 
 def test_sampling_parameters_are_free_and_unknown_fields_are_not():
     plain = bound_input(ask(user("hello")), "o200k")
-    assert bound_input(ask(user("hello"), temperature=0.5, logit_bias={"1": 1} | {str(n): 5 for n in range(500)}), "o200k") == plain
+    assert (
+        bound_input(ask(user("hello"), temperature=0.5, logit_bias={"1": 1} | {str(n): 5 for n in range(500)}), "o200k")
+        == plain
+    )
     assert bound_input(ask(user("hello"), documents=["word " * 100]), "o200k").tokens >= plain.tokens + 100
 
 
@@ -234,7 +252,9 @@ def test_a_named_bound_is_held_and_sent(stream):
     assert out(100, offer(), 10, stream=stream) == OutputBound(100, 100, is_rolling=False)
     assert out(100, offer(), 10, stream=stream, choices=3) == OutputBound(300, 100, is_rolling=False)
     assert out(99_999, offer(most=8_000), 10, stream=stream) == OutputBound(8_000, 8_000, is_rolling=False)
-    assert out(8_000, offer(context=10_000), 4_000, stream=stream, least_input=4_000) == OutputBound(6_000, 6_000, is_rolling=False)
+    assert out(8_000, offer(context=10_000), 4_000, stream=stream, least_input=4_000) == OutputBound(
+        6_000, 6_000, is_rolling=False
+    )
 
 
 def test_a_stream_without_a_bound_rolls():

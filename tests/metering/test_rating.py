@@ -7,7 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollway.catalogue.prices import PriceList, PriceTier
-from tollway.catalogue.units import CACHE_READ, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, INPUT_AUDIO, OUTPUT, REASONING, REQUEST, UNITS, WEB_SEARCH
+from tollway.catalogue.units import (
+    CACHE_READ,
+    CACHE_WRITE_1H,
+    CACHE_WRITE_5M,
+    INPUT,
+    INPUT_AUDIO,
+    OUTPUT,
+    REASONING,
+    REQUEST,
+    UNITS,
+    WEB_SEARCH,
+)
 from tollway.errors import UnpricedUnit
 from tollway.metering.rating import rate, worst_case
 from tollway.metering.usage import Usage
@@ -40,7 +51,10 @@ def test_usage_vector_of_a_request() -> None:
     assert charge({INPUT: 1234, OUTPUT: 567}, prices(input="3", output="15"), 1000) == 13_427_700
 
 
-@pytest.mark.parametrize(("cost", "nano"), [("0.0001", 110_000), ("0.0003", 330_000), ("0.006", 6_600_000), ("0.002", 2_200_000), ("0.025", 27_500_000)])
+@pytest.mark.parametrize(
+    ("cost", "nano"),
+    [("0.0001", 110_000), ("0.0003", 330_000), ("0.006", 6_600_000), ("0.002", 2_200_000), ("0.025", 27_500_000)],
+)
 def test_seed_rows_with_ten_percent(cost: str, nano: int) -> None:
     list_ = PriceList("seed", 0, {REQUEST: parse_pico(cost)})
     assert charge({}, list_, 1000) == nano
@@ -62,7 +76,8 @@ def test_r6_the_hold_vector() -> None:
 
 def test_r6_a_tier_applies_to_the_whole_request_cached_tokens_included() -> None:
     list_ = PriceList(
-        "tiered", 0,
+        "tiered",
+        0,
         {INPUT: 3_000_000, CACHE_READ: 300_000, OUTPUT: 15_000_000},
         (PriceTier(200_000, {INPUT: 6_000_000, CACHE_READ: 600_000, OUTPUT: 22_500_000}),),
     )
@@ -99,8 +114,12 @@ pico = st.integers(0, 10**9)
 token_units = [spec.unit for spec in UNITS if spec.side != "call"]
 lists = st.builds(
     lambda base, tiers: PriceList("h", 0, base, tuple(PriceTier(above, p) for above, p in sorted(tiers.items()))),
-    st.fixed_dictionaries({INPUT: pico, OUTPUT: pico}, optional={unit: pico for unit in token_units if unit not in (INPUT, OUTPUT)}),
-    st.dictionaries(st.sampled_from([1_000, 128_000, 200_000]), st.fixed_dictionaries({INPUT: pico, OUTPUT: pico}), max_size=2),
+    st.fixed_dictionaries(
+        {INPUT: pico, OUTPUT: pico}, optional={unit: pico for unit in token_units if unit not in (INPUT, OUTPUT)}
+    ),
+    st.dictionaries(
+        st.sampled_from([1_000, 128_000, 200_000]), st.fixed_dictionaries({INPUT: pico, OUTPUT: pico}), max_size=2
+    ),
 )
 usages = st.dictionaries(st.sampled_from(token_units), st.integers(0, 2_000_000), max_size=6)
 
@@ -121,7 +140,9 @@ def test_t19_rating_equals_a_fraction_oracle(counts: dict[str, int], list_: Pric
 @given(usages, lists, st.integers(0, 5_000))
 def test_r2_a_charge_never_exceeds_the_hold_of_its_bounds(counts: dict[str, int], list_: PriceList, bps: int) -> None:
     usage = Usage(counts)
-    hold = worst_case(list_, bps, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, extra_units=tuple(counts))
+    hold = worst_case(
+        list_, bps, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, extra_units=tuple(counts)
+    )
     assert rate(usage, list_, bps).charge <= hold
 
 

@@ -68,7 +68,9 @@ def test_a_lone_surrogate_is_counted_as_a_replacement_character():
     assert utf8_length("a\ud800b") == 3
 
 
-PROSE = "The gateway meters every call against a catalogue, and the ledger keeps what it cost. Ünïcode, 12,345 numbers.\n"
+PROSE = (
+    "The gateway meters every call against a catalogue, and the ledger keeps what it cost. Ünïcode, 12,345 numbers.\n"
+)
 DENSE = "".join(random.Random(7).choice(string.printable) for _ in range(200_000))
 
 
@@ -108,3 +110,16 @@ def test_sampling_reads_little_of_a_long_text(monkeypatch):
 
 def test_extras_that_are_short_are_counted_even_in_a_long_request():
     assert count_bound(["2 + 2 = 4"], "o200k", is_long=True) == (7, 7, UsageSource.TOKENIZER)
+
+
+def test_a_text_that_comes_again_counts_the_same_and_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = dict[bytes, int]()
+    monkeypatch.setattr(tokens, "_known", known)
+    monkeypatch.setattr(tokens, "_KNOWN_MAX", 3)
+    texts = [f"{number} {'Who is passing, and who has paid? ' * 5}" for number in range(5)]
+    for text in [*texts, *texts, "a lone surrogate \ud800 " * 9]:
+        for name in ("o200k", "cl100k"):
+            exact = tokens.count(text, name)[0]
+            assert tokens.count_bound([text], name, is_long=False)[0] == exact
+    assert 0 < len(known) <= 3
+    assert all(isinstance(kept, bytes) and len(kept) == 16 for kept in known)

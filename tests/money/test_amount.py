@@ -29,7 +29,8 @@ def test_r1_ten_dollars_per_thousand_searches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "nano"), [("12.50", 12_500_000_000), ("$0.0066", 6_600_000), ("1_000", 10**12), ("0.000000001", 1), ("-3", -3 * 10**9)]
+    ("text", "nano"),
+    [("12.50", 12_500_000_000), ("$0.0066", 6_600_000), ("1_000", 10**12), ("0.000000001", 1), ("-3", -3 * 10**9)],
 )
 def test_parse_usd(text: str, nano: int) -> None:
     assert parse_usd(text) == nano
@@ -43,7 +44,13 @@ def test_parse_usd_refuses(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("nano", "usd", "cents"),
-    [(13_427_700, "0.0134277", "1.34277"), (1_100_000, "0.0011", "0.11"), (0, "0", "0"), (-25 * 10**8, "-2.5", "-250"), (10**10, "10", "1000")],
+    [
+        (13_427_700, "0.0134277", "1.34277"),
+        (1_100_000, "0.0011", "0.11"),
+        (0, "0", "0"),
+        (-25 * 10**8, "-2.5", "-250"),
+        (10**10, "10", "1000"),
+    ],
 )
 def test_format(nano: int, usd: str, cents: str) -> None:
     assert format_usd(nano) == usd

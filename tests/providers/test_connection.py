@@ -1,92 +1,15 @@
 """The connection to a provider: framed any way, split anywhere, kept or cut; hostile answers end in the two plain errors."""
 
 import asyncio
-import contextlib
-import ssl
-import subprocess
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollway.ports import Outgoing
+from providers.served import CHUNKED, OK, SPLIT, Server, asked, client, served, streamed
 from tollway.providers.connection import HEADER_BYTES_MAX, ReplyTooLarge
-from tollway.providers.pool import Pool, request_head
 from tollway.providers.upstream import HttpUpstream
-
-OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
-CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-SPLIT = CHUNKED + b"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\ntrailer: x\r\n\r\n"
-
-
-class Server:
-    """Answers each request with the next of `answers`: bytes to send, or a function to act with the writer."""
-
-    def __init__(self, *answers: "bytes | Callable[[asyncio.StreamWriter], object]") -> None:
-        self.answers = list(answers)
-        self.requests = list[bytes]()
-        self.connections = 0
-        self.lost = asyncio.Event()
-        self.port = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-                self.requests.append(head + await reader.readexactly(length))
-                answer = self.answers.pop(0) if self.answers else OK
-                if isinstance(answer, bytes):
-                    writer.write(answer)
-                    await writer.drain()
-                else:
-                    result = answer(writer)
-                    if asyncio.iscoroutine(result):
-                        await result
-        except (asyncio.IncompleteReadError, ConnectionError):
-            self.lost.set()
-        finally:
-            writer.close()
-
-
-@contextlib.asynccontextmanager
-async def served(server: Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
-    server.port = listening.sockets[0].getsockname()[1]
-    async with listening:
-        yield server
-
-
-@contextlib.asynccontextmanager
-async def client(idle_timeout_s: float = 5, reply_bytes_max: int = 1 << 20, connections_max: int | None = None) -> AsyncIterator[HttpUpstream]:
-    upstream = HttpUpstream(
-        connect_timeout_s=2,
-        idle_timeout_s=idle_timeout_s,
-        reply_bytes_max=reply_bytes_max,
-        connections_max=connections_max,
-    )
-    try:
-        yield upstream
-    finally:
-        await upstream.close()
-
-
-def asked(port: int, body: bytes = b"{}", scheme: str = "http", host: str = "127.0.0.1") -> Outgoing:
-    return Outgoing(f"{scheme}://{host}:{port}/v1/chat?key=k", {"content-type": "application/json", "x-key": "secret"}, body)
-
-
-async def streamed(upstream: HttpUpstream, port: int) -> bytes:
-    stream = await upstream.open(asked(port), 5)
-    try:
-        pieces = list[bytes]()
-        while (piece := await stream.next()) is not None:
-            pieces.append(piece)
-        return b"".join(pieces)
-    finally:
-        await stream.close()
 
 
 def test_a_request_says_what_it_must_and_no_more() -> None:
@@ -285,10 +208,7 @@ def test_timeouts() -> None:
             await stream.close()
             # Never silent for long, but too long in all; a whole answer knows no idle limit.
             with pytest.raises(TimeoutError):
-                stream = await upstream.open(asked(server.port), 0.4)
-                while await stream.next() is not None:
-                    pass
-            await stream.close()
+                await asyncio.wait_for(streamed(upstream, server.port, 0.4), 3)
             with pytest.raises(TimeoutError):
                 await upstream.fetch(asked(server.port), 0.5)
 
@@ -317,99 +237,3 @@ def test_pain_51_cancelling_cuts_the_connection_at_once(phase: str) -> None:
                 await task
 
     asyncio.run(scenario())
-
-
-def test_a_connection_that_says_something_unasked_is_not_used_again() -> None:
-    async def scenario() -> None:
-        async with served(Server(OK + OK, OK)) as server, client() as upstream:
-            assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
-            await asyncio.sleep(0.05)
-            assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
-            assert server.connections == 2
-
-    asyncio.run(scenario())
-
-
-def test_a_connection_that_was_closed_meanwhile_is_not_used_again() -> None:
-    def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(OK)
-        writer.close()
-
-    async def scenario() -> None:
-        async with served(Server(answer, answer)) as server, client() as upstream:
-            for _ in range(2):
-                assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
-                await asyncio.sleep(0.05)
-            assert server.connections == 2
-
-    asyncio.run(scenario())
-
-
-def test_the_limit_on_connections_makes_requests_wait() -> None:
-    async def slow(writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.1)
-        writer.write(OK)
-
-    async def scenario() -> None:
-        async with served(Server(slow, slow, slow)) as server, client(connections_max=1) as upstream:
-            bodies = await asyncio.gather(*(upstream.fetch(asked(server.port), 5) for _ in range(3)))
-            assert [body for _, _, body in bodies] == [b"{}"] * 3
-            assert server.connections == 1
-            server.answers = [slow]
-            first = asyncio.ensure_future(upstream.fetch(asked(server.port), 5))
-            await asyncio.sleep(0.01)
-            with pytest.raises(TimeoutError):
-                await upstream.fetch(asked(server.port), 0.01)
-            await first
-
-    asyncio.run(scenario())
-
-
-def test_nobody_there() -> None:
-    async def scenario() -> None:
-        async with served(Server()) as server:
-            port = server.port
-        async with client() as upstream:
-            with pytest.raises(ConnectionError):
-                await upstream.fetch(asked(port), 1)
-            with pytest.raises(ConnectionError):
-                await upstream.fetch(asked(port, host="nowhere.invalid"), 2)
-
-    asyncio.run(scenario())
-
-
-def test_a_certificate_must_prove_the_host(tmp_path: Path) -> None:
-    """A stranger's certificate ends it before a byte of the request, and so of the credential, is sent."""
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    subprocess.run(
-        [*command.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"], check=True, capture_output=True
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-
-    async def scenario(monkeypatch: pytest.MonkeyPatch) -> None:
-        async with served(Server(), tls=context) as server:
-            async with client() as upstream:
-                with pytest.raises(ConnectionError):
-                    await upstream.fetch(asked(server.port, scheme="https", host="localhost"), 2)
-            assert server.requests == []
-            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
-            async with client() as upstream:
-                assert (await upstream.fetch(asked(server.port, scheme="https", host="localhost"), 2))[2] == b"{}"
-                # The same certificate, under a name that it does not prove.
-                with pytest.raises(ConnectionError):
-                    await upstream.fetch(asked(server.port, scheme="https", host="127.0.0.1"), 2)
-
-    with pytest.MonkeyPatch.context() as patch:
-        asyncio.run(scenario(patch))
-
-
-def test_nothing_smuggles_a_second_request() -> None:
-    pool = Pool(1)
-    target = pool.target("https://host.test/v1/chat")
-    assert target[:3] == ("host.test", 443, True)
-    for headers in ({"x": "a\r\nevil: b"}, {"x": "a\nevil: b"}, {"x\r\n": "a"}):
-        with pytest.raises(ValueError, match="line break"):
-            request_head(target, headers, 2)
-    with pytest.raises(ConnectionError):
-        pool.target("https://host.test/v1/ch at")

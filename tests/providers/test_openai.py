@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from tollway.catalogue.offers import Offer, Provider, ProviderId, WireSpec
-from tollway.catalogue.offers import ModelId
+from tollway.catalogue.offers import ModelId, Offer, Provider, ProviderId, WireSpec
 from tollway.errors import UnsupportedField
 from tollway.providers.openai import OpenAIDialect
 from tollway.request import ChatRequest
@@ -64,12 +63,21 @@ def test_a_stream_always_asks_for_usage() -> None:
 def test_the_five_verbs() -> None:
     asked = {"messages": MESSAGES, "max_completion_tokens": 9, "temperature": 3, "seed": None}
     got = sent(
-        chat(asked), None,
-        drop=frozenset({"seed"}), rename={"max_completion_tokens": "max_tokens"}, fix={"store": False},
-        default={"top_p": 0.9}, clamp={"temperature": (0, 2)},
+        chat(asked),
+        None,
+        drop=frozenset({"seed"}),
+        rename={"max_completion_tokens": "max_tokens"},
+        fix={"store": False},
+        default={"top_p": 0.9},
+        clamp={"temperature": (0, 2)},
     )
     assert got == {
-        "model": "big-1", "messages": MESSAGES, "max_tokens": 9, "temperature": 2, "store": False, "top_p": 0.9,
+        "model": "big-1",
+        "messages": MESSAGES,
+        "max_tokens": 9,
+        "temperature": 2,
+        "store": False,
+        "top_p": 0.9,
     }
 
 
@@ -104,7 +112,9 @@ def test_failures_are_told_apart(status: int, error: dict, kind: FailureKind) ->
     assert failure.retry_after_s == 7
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"error": "text"}', b'{"detail": "x"}', b"\xff\xfe", b"[" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"null", b'{"error": "text"}', b'{"detail": "x"}', b"\xff\xfe", b"[" * 5000]
+)
 def test_an_error_page_may_be_anything(body: bytes) -> None:
     assert OpenAIDialect().failure(500, {}, body).kind is FailureKind.SERVER
 

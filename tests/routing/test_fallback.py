@@ -129,7 +129,9 @@ def test_an_answer_that_broke_is_told_as_what_broke_it():
 
 def test_the_callers_own_fault_comes_in_the_providers_words():
     message = "Invalid value for 'temperature': 3"
-    error = final_error(Failure(K.BAD_REQUEST, 400, message, "temperature"), [Tried(K.BAD_REQUEST, 400, message=message)])
+    error = final_error(
+        Failure(K.BAD_REQUEST, 400, message, "temperature"), [Tried(K.BAD_REQUEST, 400, message=message)]
+    )
     assert (error.status, error.message, error.param) == (400, message, "temperature")
     assert error.details["reason"] == "bad_request"
     filtered = final_error(Failure(K.CONTENT_FILTER, 400, "no"), [Tried(K.CONTENT_FILTER, 400, message="no")])
@@ -172,7 +174,9 @@ def test_useful_words_stay(message):
 
 def test_what_is_ours_is_hidden_from_callers():
     for kind in (K.NO_AUTH, K.SERVER, K.NOT_FOUND):
-        error: TollwayError = final_error(Failure(kind, 401, "invalid x-api-key"), [Tried(kind, 401, message="invalid x-api-key")])
+        error: TollwayError = final_error(
+            Failure(kind, 401, "invalid x-api-key"), [Tried(kind, 401, message="invalid x-api-key")]
+        )
         assert "x-api-key" not in str(error.body())
 
 

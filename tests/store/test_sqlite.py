@@ -92,6 +92,18 @@ def test_every_table_is_strict(tmp_path) -> None:
     assert loose == []
 
 
+def test_a_lost_pepper_is_not_replaced_behind_the_keys_back(tmp_path) -> None:
+    """Under a fresh one every key that was ever given out would be unknown."""
+    folder = DataFolder(tmp_path / "data")
+    folder.pepper(os.urandom)
+    folder.database.write_bytes(b"something")
+    (tmp_path / "data" / "pepper").unlink()
+    with pytest.raises(ConfigurationError, match="restore the file") as raised:
+        folder.pepper(os.urandom)
+    assert raised.value.key == "pepper"
+    assert not (tmp_path / "data" / "pepper").exists()
+
+
 def test_the_pepper_is_made_once_and_is_private(tmp_path) -> None:
     folder = DataFolder(tmp_path / "data")
     first = folder.pepper(os.urandom)

@@ -76,8 +76,12 @@ def test_a_text_line():
         "14:13:20.812 200 ok one via acme: 1234+567 tokens, $0.0134277, 812 ms, first byte 120 ms, most in call "
         "[019b0000-0000-7e5f-8a9b-0c1d2e3f4a5b]"
     )
-    failed = Generation("id", "w", "k", 1_790_000_000_000, "m", status="error", http_status=502, error_code="upstream_error")
-    assert text_line(failed, {}).decode() == "14:13:20.000 502 error upstream_error m via -: 0+0 tokens, $0.00, 0 ms [id]"
+    failed = Generation(
+        "id", "w", "k", 1_790_000_000_000, "m", status="error", http_status=502, error_code="upstream_error"
+    )
+    assert (
+        text_line(failed, {}).decode() == "14:13:20.000 502 error upstream_error m via -: 0+0 tokens, $0.00, 0 ms [id]"
+    )
 
 
 def test_refusals_know_their_time_by_their_id():
@@ -138,7 +142,15 @@ def test_credentials_are_redacted(secret):
 
 @pytest.mark.parametrize(
     "text",
-    ["openai/gpt-5.1-mini", "task-force and risk-taking", "key-value", "monkey_business", "tw_", "Basic auth", "twenty_one"],
+    [
+        "openai/gpt-5.1-mini",
+        "task-force and risk-taking",
+        "key-value",
+        "monkey_business",
+        "tw_",
+        "Basic auth",
+        "twenty_one",
+    ],
 )
 def test_words_are_left_alone(text):
     assert redact(text) == text

@@ -15,7 +15,18 @@ ID = "019b0000-0000-7e5f-8a9b-0c1d2e3f4a5b"
 
 
 def generation(number=0, **fields):
-    return Generation(**{"id": f"{ID[:-6]}{number:06x}", "workspace_id": "w", "key_id": "k", "created_at": 0, "model_asked": "m", "model": "m", "provider": "p"} | fields)
+    return Generation(
+        **{
+            "id": f"{ID[:-6]}{number:06x}",
+            "workspace_id": "w",
+            "key_id": "k",
+            "created_at": 0,
+            "model_asked": "m",
+            "model": "m",
+            "provider": "p",
+        }
+        | fields
+    )
 
 
 def count(text, name):
@@ -40,7 +51,9 @@ def test_every_request_has_one_line_and_is_counted_once():
             one.metrics_text()  # a scrape in between takes nothing away
     one.close()
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
-    assert [line["request_id"] for line in lines if line["event"] == "request"] == [generation(n).id for n in range(5_000)]
+    assert [line["request_id"] for line in lines if line["event"] == "request"] == [
+        generation(n).id for n in range(5_000)
+    ]
     assert sum(line["event"] == "refused" for line in lines) == 500
     text = one.metrics_text()
     assert count(text, "tollway_requests_total") == 5_000

@@ -42,8 +42,22 @@ ONE = Generation(
         {
             "metadata": {"x": CANARY},
             "attempts": [
-                {"provider": "google", "model": "acme/one", "status": 503, "reason": "overloaded", "started_ms": 1, "ended_ms": 90},
-                {"provider": "acme", "model": "acme/one", "status": 200, "reason": "ok", "started_ms": 100, "ended_ms": 812},
+                {
+                    "provider": "google",
+                    "model": "acme/one",
+                    "status": 503,
+                    "reason": "overloaded",
+                    "started_ms": 1,
+                    "ended_ms": 90,
+                },
+                {
+                    "provider": "acme",
+                    "model": "acme/one",
+                    "status": 200,
+                    "reason": "ok",
+                    "started_ms": 100,
+                    "ended_ms": 812,
+                },
             ],
         }
     ).encode(),
@@ -132,7 +146,17 @@ def test_one_request_and_its_attempts():
 
 
 def test_a_failed_request_says_what_failed():
-    failed = Generation("no uuid", "w", "k", 1_790_000_000_000, "m" * 500, status="error", http_status=502, error_code="upstream_error", receipt=b"not json")
+    failed = Generation(
+        "no uuid",
+        "w",
+        "k",
+        1_790_000_000_000,
+        "m" * 500,
+        status="error",
+        http_status=502,
+        error_code="upstream_error",
+        receipt=b"not json",
+    )
     gone = Generation(ID, "w", "k", 1_790_000_000_000, "m", model="m", status="cancelled", http_status=499)
     first, second = asyncio.run(received(failed, gone, count=2))
     assert first.name == "chat " + "m" * 128
@@ -165,7 +189,7 @@ def test_without_the_extra_the_start_stops_and_says_how(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ConfigurationError, match=r"tollway\[otel\]"):
+    with pytest.raises(ConfigurationError, match="uv run --extra otel"):
         Traces("http://127.0.0.1:1")
 
 
@@ -174,7 +198,9 @@ def test_nothing_is_imported_without_an_endpoint():
     import sys
 
     code = "import sys, tollway.telemetry as t; t.RequestTelemetry(); print([m for m in sys.modules if m.startswith(('opentelemetry', 'prometheus'))])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_provider_names_of_the_convention():

@@ -13,7 +13,7 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 HeaderPairs: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 
-class CallerLeft(Exception):  # noqa: N818 - a fact, not an error
+class CallerLeft(Exception):
     """The caller hung up before the whole body was here."""
 
 

@@ -1,7 +1,7 @@
 """`POST /v1/chat/completions` as a plain ASGI callable: stops 1, 2 and 9 of the road, and what HTTP adds to it.
 
-HTTP adds: the request id, rate-limit headers on every reply, idempotency, keep-alive comments on idle streams, and noticing
-that the caller has gone.
+HTTP adds: the request id, rate-limit headers on every reply, idempotency, keep-alive comments on idle streams, and
+noticing that the caller has gone.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tollway.api.asgi import CallerLeft, Receive, Scope, Send, answer, read_body
 from tollway.api.problems import JSON_TYPE, Headers, error_response
+from tollway.api.watch import Watch, Watches
 from tollway.api.wire import read_chat, to_json
 from tollway.errors import (
     AlreadyExists,
@@ -34,8 +35,6 @@ from tollway.ports import Clock, Ids, Limiter, Telemetry, Window
 
 KEEP_ALIVE_S = 10.0
 _COMMENT_S = 0.05
-WATCH_AFTER_S = 0.05
-"""A caller is watched from one to two of these into the request."""
 KEY_BYTES_MAX = 255
 REPLAY_BYTES_MAX = 2 * 1024 * 1024
 _TOO_LONG = AlreadyExists(
@@ -100,7 +99,7 @@ class ChatEndpoint:
         self._telemetry = telemetry
         self._bytes_max = bytes_max
         self._is_draining = is_draining
-        self._watches = _Watches()
+        self._watches = Watches()
         self.streams = OpenStreams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,34 +139,40 @@ class ChatEndpoint:
             await answer(send, *error_response(error, reply_headers))
             return
         line = Line(passage)
-        watch = _Watch(receive, line)
+        watch = Watch(receive, line)
         self._watches.add(watch)
-        keep = _Keep(self._replies, caller.key.workspace_id, idempotency_key)
-        sink = StreamSink(send, reply_headers, self.streams, keep)
         try:
-            self._take(passage, reply_headers)
-            if chat.stream:
+            await self._answer(passage, line, send, reply_headers, idempotency_key)
+        finally:
+            self._watches.end(watch)
+
+    async def _answer(self, passage: Passage, line: Line, send: Send, headers: Headers, key: bytes | None) -> None:
+        """Take the road and send what comes of it; `headers` are those of every reply."""
+        keep = _Keep(self._replies, passage.caller.key.workspace_id, key)
+        sink = StreamSink(send, headers, self.streams, keep)
+        try:
+            self._take(passage, headers)
+            if passage.chat.stream:
                 await self._road.stream(passage, line, sink)
             else:
                 body = await self._road.whole(passage, line, keep.whole)
                 keep.end()
-                await answer(send, 200, [JSON_TYPE, (b"content-length", b"%d" % len(body)), *reply_headers], body)
+                await answer(send, 200, [JSON_TYPE, (b"content-length", b"%d" % len(body)), *headers], body)
         except ClientGone:
             keep.forget()
         except TollwayError as error:
             keep.forget()
             if not passage.held_nano and not passage.attempts:
-                self._telemetry.refused(error.code, error.status, request_id)
+                self._telemetry.refused(error.code, error.status, passage.id)
             if not sink.has_started:
-                await answer(send, *error_response(error, reply_headers))
+                await answer(send, *error_response(error, headers))
         except Exception:
             keep.forget()
             if not sink.has_started:
-                await answer(send, *error_response(Broken(), reply_headers))
+                await answer(send, *error_response(Broken(), headers))
             raise
         finally:
             sink.close()
-            self._watches.end(watch)
 
     def _take(self, passage: Passage, headers: Headers) -> None:
         """Count the request in its window. The window's headers are owed also when it refuses."""
@@ -340,61 +345,3 @@ def _window_headers(limit: int, remaining: int, reset: int) -> tuple[tuple[bytes
         (b"x-ratelimit-remaining", b"%d" % remaining),
         (b"x-ratelimit-reset", b"%d" % reset),
     )
-
-
-class _Watch:
-    """Notices that one caller has hung up, once it has begun."""
-
-    __slots__ = ("_line", "_receive", "_task")
-
-    def __init__(self, receive: Receive, line: Line) -> None:
-        self._receive = receive
-        self._line = line
-        self._task: asyncio.Task[None] | None = None
-
-    def stop(self) -> None:
-        """The answer is over."""
-        if self._task is not None:
-            self._task.cancel()
-
-    def begin(self) -> None:
-        """Listen for the end of the connection, beside the road."""
-        self._task = asyncio.ensure_future(self._watch())
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._line.hang_up()
-
-
-class _Watches:
-    """Every request that is open. Watching begins some milliseconds late, by one timer for all: most answers of a busy
-    gateway need none before, and the cheapest task is the one that was never made."""
-
-    __slots__ = ("_is_ticking", "_new", "_waiting")
-
-    def __init__(self) -> None:
-        self._new = set[_Watch]()
-        self._waiting = set[_Watch]()
-        self._is_ticking = False
-
-    def add(self, watch: _Watch) -> None:
-        """A request began."""
-        self._new.add(watch)
-        if not self._is_ticking:
-            self._is_ticking = True
-            asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._tick)
-
-    def end(self, watch: _Watch) -> None:
-        """Its answer is over."""
-        self._new.discard(watch)
-        self._waiting.discard(watch)
-        watch.stop()
-
-    def _tick(self) -> None:
-        for watch in self._waiting:
-            watch.begin()
-        self._waiting, self._new = self._new, set[_Watch]()
-        self._is_ticking = bool(self._waiting)
-        if self._is_ticking:
-            asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._tick)

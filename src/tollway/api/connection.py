@@ -1,13 +1,13 @@
 """One HTTP/1.1 connection as uvicorn serves it, made lean where every request of the hot path passes.
 
-uvicorn parses, keeps order, drains and shuts down; what differs here is how an answer leaves. uvicorn sends head and body
-in two system calls, looks through every header with two regular expressions, and makes and cancels one timer per request.
-Here the head waits for the first bytes of the body, is checked once as a whole, and a connection has one timer.
+uvicorn parses, keeps order, drains and shuts down; what differs here is how an answer leaves. uvicorn sends head and
+body in two system calls, looks through every header with two regular expressions, and makes and cancels one timer per
+request. Here the head waits for the first bytes of the body and is checked as a whole, and a connection has one timer.
 """
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -26,7 +26,8 @@ class Connection(HttpToolsProtocol):
     """When the last answer ended, in the loop's seconds; 0.0 while a request is being read or answered."""
 
     def on_headers_complete(self) -> None:
-        parser, scope = self.parser, self.scope
+        # uvicorn leaves these partly untyped.
+        parser, scope, app = cast("Any", self.parser), self.scope, cast("Any", self.app)  # pyright: ignore[reportUnknownMemberType]
         if (
             self.url != HOT_PATH
             or self.root_path
@@ -41,7 +42,7 @@ class Connection(HttpToolsProtocol):
         scope["path"] = HOT_PATH.decode()
         scope["raw_path"] = HOT_PATH
         scope["query_string"] = b""
-        earlier = self.cycle
+        earlier = cast("RequestResponseCycle | None", self.cycle)
         self.cycle = Exchange(
             scope=scope,
             transport=self.transport,
@@ -56,11 +57,11 @@ class Connection(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         if earlier is None or earlier.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
+            self._start_asgi_task(self.cycle, app)
         else:
             # Pipelined: the answers leave in the order of the requests.
             self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
+            self.pipeline.appendleft((self.cycle, app))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -4,6 +4,7 @@ This is the stated exception to the purity of the catalogue: it reads files. Eve
 is wrong in a file stops the start with file, line, key and fix (`ConfigurationError`).
 """
 
+import difflib
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -72,6 +73,7 @@ def load_catalogue(
     offered = list[Item]()
     for wiring in wirings:
         offered += items(wiring, entries, facts, known)
+    _refuse_strays(known, offered, disabled)
     return assembled(
         offered,
         (*groups.models, *models.models),
@@ -104,6 +106,20 @@ def _by_offer(file: YamlFile | None, corrections: CorrectionsFile) -> dict[str, 
     if file is None:
         return {}
     return {row.offer: Correction(row, file, index) for index, row in enumerate(corrections.offers)}
+
+
+def _refuse_strays(known: Mapping[str, Correction], offered: Sequence[Item], disabled: Collection[str]) -> None:
+    """A correction of an offer that does not exist corrects nothing, which nobody may find out from a bill."""
+    there = {item.offer.id for item in offered}
+    for name, correction in known.items():
+        if name not in there and name.partition("/")[0] not in disabled:
+            near = difflib.get_close_matches(name, there, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            correction.file.fail(
+                ["offers", correction.index, "offer"],
+                f"there is no offer {name}",
+                f"{hint}`tollway prices list --all` has them; a new one belongs to its provider in tollway.toml",
+            )
 
 
 def _version(wirings: Sequence[Wiring], files: Sequence[Path]) -> str:

@@ -56,8 +56,10 @@ class Gate:
         return Caller(key, self._margin_direct_bps)
 
     def _digest(self, authorization: bytes | None, api_key: bytes | None) -> bytes:
-        """The digest of the key in these headers. A digest never changes, so well-formed ones are remembered; whether the
-        key is still good is asked of the directory every time."""
+        """The digest of the key in these headers.
+
+        It never changes, so well-formed ones are remembered; whether the key is still good is asked every time.
+        """
         headers = (authorization, api_key)
         found = self._digests.get(headers)
         if found is None:

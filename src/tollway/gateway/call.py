@@ -83,7 +83,9 @@ class Calls:
         """The stream of the first offer that has begun to answer. Raises as `whole`."""
         return await self._attempts(passage, self._open_once)
 
-    async def _whole_once(self, passage: Passage, dialect: Dialect, outgoing: Outgoing, timeout_s: float) -> WholeAnswer:
+    async def _whole_once(
+        self, passage: Passage, dialect: Dialect, outgoing: Outgoing, timeout_s: float
+    ) -> WholeAnswer:
         status, headers, body = await self._upstream.fetch(outgoing, timeout_s)
         if not 200 <= status < 300:
             raise UpstreamError(dialect.failure(status, headers, body))
@@ -105,9 +107,7 @@ class Calls:
             raise UpstreamError(dialect.failure(stream.status, headers, await stream.read(ERROR_BODY_BYTES_MAX)))
         source = dialect.stream(passage.candidate.offer.model, passage.id, int(passage.created))
         chat = passage.chat
-        relay = Relay(
-            source, is_identity=dialect.is_identity, include_usage=chat.include_usage, choices=chat.choices
-        )
+        relay = Relay(source, is_identity=dialect.is_identity, include_usage=chat.include_usage, choices=chat.choices)
         while not relay.is_over and (data := await stream.next()) is not None:
             first = relay.feed(data)
             if relay.failure is not None:
@@ -125,7 +125,9 @@ class Calls:
         failure: Failure | None = None
         refusal: Refused | None = None
         for candidate in passage.route.candidates:
-            if failure is not None and not may_follow(failure.kind, passage.candidate.offer.model, candidate.offer.model):
+            if failure is not None and not may_follow(
+                failure.kind, passage.candidate.offer.model, candidate.offer.model
+            ):
                 continue
             try:
                 outgoing = await self._prepared(passage, candidate)
@@ -160,7 +162,9 @@ class Calls:
         bound = None if passage.output is None else passage.output.send_max_tokens
         return self.dialect(candidate).request(passage.chat, candidate.offer, bound)
 
-    async def _once(self, passage: Passage, once: _Once[Answer], outgoing: Outgoing, timeout_s: float) -> Answer | Failure:
+    async def _once(
+        self, passage: Passage, once: _Once[Answer], outgoing: Outgoing, timeout_s: float
+    ) -> Answer | Failure:
         started = self._clock.monotonic()
         passage.has_called = True
         answer: Answer | Failure

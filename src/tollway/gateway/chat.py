@@ -25,7 +25,6 @@ from tollway.routing.failure import Failure, FailureKind, UpstreamError
 from tollway.routing.fallback import final_error
 from tollway.routing.policy import route
 
-
 _DRAIN_S = 0.25
 
 
@@ -44,8 +43,10 @@ class Sink(Protocol):
         ...
 
     def keep(self, last: bytes) -> None:
-        """These will be the last events of a good answer. Told just before the charge goes to the ledger, so that what
-        is kept for an Idempotency-Key is on disk with it."""
+        """These will be the last events of a good answer.
+
+        Told just before the charge goes to the ledger, so that what is kept for an Idempotency-Key is on disk with it.
+        """
         ...
 
     def forget(self) -> None:
@@ -232,7 +233,8 @@ class Road:
         self._calls.broke(passage, failure)
         error: TollwayError = final_error(failure, passage.attempts)
         if not isinstance(error, UpstreamFailed):
-            error = UpstreamFailed(failure.public_message)
+            error = UpstreamFailed(attempts=error.details.get("attempts"))
+        error.message = f"The answer broke off: {failure.public_message or failure.kind}. Nothing was charged."
         lost = self._till.lost(passage, opened.relay.delivered.text)
         passage.finish_reason = "error"
         try:

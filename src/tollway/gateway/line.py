@@ -10,7 +10,7 @@ from types import TracebackType
 from tollway.gateway.passage import Interruption, Passage
 
 
-class ClientGone(Exception):  # noqa: N818 - a fact, not an error
+class ClientGone(Exception):
     """The caller hung up while the upstream was being asked or read."""
 
 
@@ -42,7 +42,9 @@ class Line:
         # Given its loop, `current_task` is one look into a dictionary.
         self._waiting = asyncio.current_task(asyncio.get_running_loop())
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         task, self._waiting = self._waiting, None
         if kind is asyncio.CancelledError and self.is_gone and task is not None:
             task.uncancel()

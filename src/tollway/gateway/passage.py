@@ -74,7 +74,6 @@ class Passage(msgspec.Struct, gc=False):
     charge: Charge | None = None
     settled: Settled | None = None
     finish_reason: str = ""
-    answered_model: str = ""
     warnings: list[str] = []
     ttft_s: float = 0.0
     stages: dict[str, float] = {}

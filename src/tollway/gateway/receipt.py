@@ -161,7 +161,9 @@ def readable(kept: bytes) -> JSONObject:
             output_bound_tokens=told.output_bound_tokens,
             price_list=told.price_list,
             price_source=told.price_source,
-            lines=[Line(unit, count, format_pico(price), format_pico(count * price)) for unit, count, price in told.lines],
+            lines=[
+                Line(unit, count, format_pico(price), format_pico(count * price)) for unit, count, price in told.lines
+            ],
             sum_usd=format_pico(sum(count * price for _, count, price in told.lines)),
             margin_bps=told.margin_bps,
             charge_usd=format_usd(told.charge_nano),

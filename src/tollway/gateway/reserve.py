@@ -215,8 +215,6 @@ def _affordable(passage: Passage, candidate: Candidate, worst: Worst, refusal: P
         raise refusal
     held = per_choice * passage.chat.choices
     output = worst.output.cut_to(held, per_choice)
-    amount = worst_case(
-        prices, margin, input_tokens=bound.tokens, output_tokens=held, extra_units=bound.extra_units
-    )
+    amount = worst_case(prices, margin, input_tokens=bound.tokens, output_tokens=held, extra_units=bound.extra_units)
     passage.warnings.append(f"the wallet affords {per_choice} output tokens")
     return Worst(bound, output, amount)

@@ -121,9 +121,7 @@ class Till:
 
     def _end(self, passage: Passage, generation: Generation) -> None:
         used = generation.input_tokens + generation.output_tokens if passage.charge is not None else 0
-        self._limiter.correct_tokens(
-            passage.caller.key, passage.tokens_reserved, used, int(passage.created) // 86_400
-        )
+        self._limiter.correct_tokens(passage.caller.key, passage.tokens_reserved, used, int(passage.created) // 86_400)
         self._telemetry.finished(generation, passage.stages)
 
 

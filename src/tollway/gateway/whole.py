@@ -17,8 +17,8 @@ class _Answer(msgspec.Struct, gc=False):
     """What is read of an answer of our own shape; its text is never decoded."""
 
     choices: list[_Choice]
-    usage: msgspec.Raw = msgspec.Raw(b"")  # noqa: RUF009 - immutable; a union with None would only accept null
-    error: msgspec.Raw = msgspec.Raw(b"")  # noqa: RUF009
+    usage: msgspec.Raw = msgspec.Raw(b"")
+    error: msgspec.Raw = msgspec.Raw(b"")
 
 
 _read_answer = msgspec.json.Decoder(_Answer).decode

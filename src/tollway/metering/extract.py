@@ -26,7 +26,7 @@ COUNT_MAX = 1_000_000_000
 _Path = tuple[str, ...]
 
 
-class UnusableUsage(ValueError):  # noqa: N818 - what it is, not that it failed
+class UnusableUsage(ValueError):
     """There is a usage report, but it cannot be billed from; the message says why."""
 
 
@@ -79,21 +79,10 @@ def extract(spec: UsageSpec, document: JSON) -> Usage | None:
     if not has_parts and not own:
         # Nothing lies inside anything, as nearly always: every total is its own.
         return Usage(counts)
-    warnings: list[str] | None = None
-    for unit, parts in plan.holders:
-        total = counts.get(unit)
-        if total is None or (own is not None and own.get(unit) == -1):
-            continue
-        for part in parts:
-            total -= counts.get(part, 0)
-        if total < 0:
-            warnings = warnings or []
-            _cut(counts, unit, parts, -total, warnings)
-            total = 0
-        counts[unit] = total
+    warnings = _subtract_parts(plan, counts, own or {})
     if own:
-        warnings = _compared(own, counts, warnings or [])
-    return Usage(counts, UsageSource.PROVIDER, tuple(warnings) if warnings else ())
+        warnings = _compared(own, counts, warnings)
+    return Usage(counts, UsageSource.PROVIDER, tuple(warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +167,22 @@ def _own_numbers(plan: _Plan, document: JSON, counts: dict[Unit, int]) -> dict[U
         else:
             counts[unit], found[unit] = value, -1
     return found
+
+
+def _subtract_parts(plan: _Plan, counts: dict[Unit, int], own: Mapping[Unit, int]) -> list[str]:
+    """Take from every total what lies inside it; warnings about what did not fit."""
+    warnings = list[str]()
+    for unit, parts in plan.holders:
+        total = counts.get(unit)
+        if total is None or own.get(unit) == -1:
+            continue
+        for part in parts:
+            total -= counts.get(part, 0)
+        if total < 0:
+            _cut(counts, unit, parts, -total, warnings)
+            total = 0
+        counts[unit] = total
+    return warnings
 
 
 def _cut(counts: dict[Unit, int], unit: Unit, parts: tuple[Unit, ...], excess: int, warnings: list[str]) -> None:

@@ -12,7 +12,7 @@ EVENT_BYTES_MAX = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 
 
-class EventTooLarge(ValueError):  # noqa: N818 - what it is, not that it failed
+class EventTooLarge(ValueError):
     """An event is larger than 8 MiB: the upstream is treated as malformed."""
 
 

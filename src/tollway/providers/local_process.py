@@ -43,7 +43,7 @@ class LocalModel:
 
     async def loaded(self) -> None:
         """Return once the weights are loaded and it answers; also when the process has ended, which the call will tell."""
-        while self._process.poll() is None and not await self._answers():
+        while self._process.poll() is None and not await self._answers():  # noqa: ASYNC110 - another process sets no event of ours
             await asyncio.sleep(_LOADED_CHECK_S)
 
     async def _answers(self) -> bool:

@@ -24,11 +24,12 @@ from tollway.ports import Outgoing
 
 SCHEME = "simulated:"
 
-_WORDS: list[str] = (
+_TEXT = (
     "A toll road answers one question at every gate: who is passing, what does it cost, and who has paid. "
     "The meter counts what was used, the till takes exactly that, and the receipt says why. "
     "Nothing passes unpaid, nothing is paid twice, and whoever asks can add it up by hand."
-).split()
+)
+_WORDS: list[str] = [*_TEXT.split()]
 _PACE_S: Mapping[str, tuple[float, float]] = {"slow": (2.0, 0.05), "large": (0.3, 0.012), "echo": (0.0, 0.0)}
 _PACE_DEFAULT_S = (0.12, 0.015)
 
@@ -213,7 +214,9 @@ def _whole(script: _Script) -> bytes:
 
 def _error(script: _Script) -> bytes:
     status = script.status if script.status != 200 else 500
-    return msgspec.json.encode({"error": {"message": f"simulated failure {status}", "type": "simulated", "code": str(status)}})
+    return msgspec.json.encode(
+        {"error": {"message": f"simulated failure {status}", "type": "simulated", "code": str(status)}}
+    )
 
 
 _NO_HEADERS: Mapping[str, str] = {}

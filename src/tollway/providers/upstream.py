@@ -26,11 +26,19 @@ def dialects() -> dict[str, Dialect]:
 
 
 class HttpUpstream:
-    """See `Upstream`. One pool of connections for all providers; redirects are never followed, nor proxies from the
-    environment used: a credential goes to the host of its own data file and nowhere else (security.md)."""
+    """See `Upstream`. One pool of connections for all providers.
+
+    Redirects are never followed, nor proxies from the environment used: a credential goes to the host of its own data
+    file and nowhere else (security.md).
+    """
 
     def __init__(
-        self, *, connect_timeout_s: float, idle_timeout_s: float, reply_bytes_max: int, connections_max: int | None = None
+        self,
+        *,
+        connect_timeout_s: float,
+        idle_timeout_s: float,
+        reply_bytes_max: int,
+        connections_max: int | None = None,
     ) -> None:
         self._reply_bytes_max = reply_bytes_max
         self._idle_timeout_s = idle_timeout_s

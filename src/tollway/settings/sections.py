@@ -106,12 +106,6 @@ class Money(Section, frozen=True, kw_only=True):
     margin_direct_bps: Annotated[
         int, _why("On top of cost where the caller names the model: 550 is 5.5 %.", "basis points", ge=0, le=100_000)
     ] = 550
-    margin_tier_bps: Annotated[
-        int, _why("On top of cost where the caller names a tier.", "basis points", ge=0, le=100_000)
-    ] = 800
-    margin_auto_bps: Annotated[
-        int, _why("On top of cost where the router chooses the model.", "basis points", ge=0, le=100_000)
-    ] = 1_000
     opening_grant_usd: Annotated[
         str, _why("What the first wallet starts with, so that the first call works.", "USD")
     ] = "10"

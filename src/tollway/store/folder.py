@@ -74,6 +74,14 @@ class DataFolder:
         """
         path = self.path / PEPPER
         if not path.exists():
+            if self.database.exists() and self.database.stat().st_size:
+                raise ConfigurationError(
+                    file=str(path),
+                    line=None,
+                    key="pepper",
+                    problem="it is missing beside a database: under another one no API key that was ever given out works",
+                    fix="restore the file from the backup of this folder, or give it in TOLLWAY_PEPPER",
+                )
             # Whole or not at all: a crash must not leave half a pepper under which no key is ever found.
             fresh = path.with_suffix(".new")
             handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -24,11 +24,10 @@ def quieten_collector() -> None:
 
 
 def release_pages() -> int:
-    """Give back what the start has used and freed, and the pages of libraries that only the start has read, such as a
-    vocabulary that has been unpacked; kilobytes of the latter.
+    """Give back what the start has freed, and pages of libraries that only it has read; kilobytes of the latter.
 
-    Those are clean copies of a file, which the kernel maps again at the next touch; a mapping with any page of our own,
-    changed by the loader, is left alone.
+    A vocabulary that has been unpacked is most of them. They are clean copies of a file, which the kernel maps again at
+    the next touch; a mapping with any page of our own, changed by the loader, is left alone.
     """
     try:
         library = ctypes.CDLL(None)
@@ -54,7 +53,7 @@ def _clean_maps() -> Iterator[tuple[int, int, int]]:
     for line in lines:
         name, *values = line.split()
         if not name.endswith(":"):
-            is_library = len(values) >= 5 and values[0] in {"r--p", "r-xp"} and ".so" in values[-1]  # noqa: PLR2004 - see proc(5)
+            is_library = len(values) >= 5 and values[0] in {"r--p", "r-xp"} and ".so" in values[-1]
             start, end = (int(edge, 16) for edge in name.split("-")) if is_library else (0, 0)
         elif name == "Rss:":
             resident_kb = int(values[0])

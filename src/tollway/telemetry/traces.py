@@ -85,9 +85,9 @@ class Traces:
             raise ConfigurationError(
                 file="environment",
                 line=None,
-                key="OTEL_EXPORTER_OTLP_ENDPOINT",
+                key="telemetry.otlp_endpoint",
                 problem="traces are asked for, but OpenTelemetry is not installed",
-                fix="install it with the extra: `pip install 'tollway[otel]'`, or unset the variable",
+                fix="start with the extra: `uv run --extra otel tollway serve`, or leave the setting out",
             ) from None
         url = endpoint.rstrip("/")
         url = url if url.endswith("/v1/traces") else f"{url}/v1/traces"
