@@ -31,3 +31,12 @@ def test_a_priced_call_is_charged_to_the_last_nano_and_its_receipt_adds_up(gatew
 
 def test_the_ledger_is_proven(gateway: Gateway) -> None:
     assert "ok" in gateway.audit().lower()
+
+
+def test_usage_adds_the_requests_up(gateway: Gateway) -> None:
+    before = gateway.ask("GET", "/v1/usage")[1]["data"]["summary"]
+    gateway.chat("simulated/echo", "one two", simulate={"delay_ms": 40})
+    summary = gateway.ask("GET", "/v1/usage")[1]["data"]["summary"]
+    assert summary["total_requests"] == before["total_requests"] + 1
+    assert summary["output_tokens"] == before["output_tokens"] + 2
+    assert summary["average_latency_ms"] > 0

@@ -276,9 +276,9 @@ def _tokens(row: Sum) -> int:
 
 
 def _summary(rows: Sequence[Sum]) -> UsageSummary:
-    charged = sum(row.charge_nano for row in rows)
+    charged, requests = sum(row.charge_nano for row in rows), sum(row.requests for row in rows)
     return UsageSummary(
-        total_requests=sum(row.requests for row in rows),
+        total_requests=requests,
         failed_requests=sum(row.failed for row in rows),
         total_tokens=sum(_tokens(row) for row in rows),
         input_tokens=sum(row.input_tokens for row in rows),
@@ -287,7 +287,7 @@ def _summary(rows: Sequence[Sum]) -> UsageSummary:
         reasoning_tokens=sum(row.reasoning_tokens for row in rows),
         total_cost_cents=cents(charged),
         total_cost_usd=usd(charged),
-        average_latency_ms=None,
+        average_latency_ms=round(sum(row.latency_ms for row in rows) / requests) if requests else None,
     )
 
 

@@ -36,7 +36,7 @@ _BUCKETS: dict[str, str] = {
 _SUMS = (
     "count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0), "
     "coalesce(sum(reasoning_tokens), 0), coalesce(sum(charge_nano), 0), coalesce(sum(cost_nano), 0), "
-    "coalesce(sum(status <> 'ok'), 0)"
+    "coalesce(sum(status <> 'ok'), 0), coalesce(sum(latency_ms), 0)"
 )
 _ONE = ("SELECT", GENERATION_COLUMNS, ", r.story FROM generations AS g LEFT JOIN receipts AS r ON r.seq = g.seq")
 _MANY = (
@@ -78,7 +78,7 @@ class Sum(NamedTuple):
     """Usage of one bucket and group.
 
     bucket: unix seconds of its start, 0 when none was asked for. group: the values of the groups, in the order asked
-    for. Money in nano-USD; cost_nano is what providers took and is not for customers.
+    for. Money in nano-USD; cost_nano is what providers took and is not for customers. latency_ms: of all its requests.
     """
 
     bucket: int
@@ -91,6 +91,7 @@ class Sum(NamedTuple):
     charge_nano: int
     cost_nano: int
     failed: int
+    latency_ms: int
 
 
 class Generations:
