@@ -120,9 +120,7 @@ def _preferences(given: _Provider) -> ProviderPreferences:
     sort = given.sort or ""
     if sort not in {"", "price"}:
         raise InvalidField(f"`provider.sort` is {sort!r}; this version sorts by 'price'", param="provider.sort")
-    return ProviderPreferences(
-        tuple(given.order), tuple(given.only), tuple(given.ignore), given.allow_fallbacks, sort
-    )
+    return ProviderPreferences(tuple(given.order), tuple(given.only), tuple(given.ignore), given.allow_fallbacks, sort)
 
 
 def _price(given: str | float) -> int:

@@ -234,7 +234,8 @@ class Road:
         error: TollwayError = final_error(failure, passage.attempts)
         if not isinstance(error, UpstreamFailed):
             error = UpstreamFailed(attempts=error.details.get("attempts"))
-        error.message = f"The answer broke off: {failure.public_message or failure.kind}. Nothing was charged."
+        # The kind alone: a provider's own words in the middle of an answer are nobody's business (contract.md, Errors).
+        error.message = f"The answer broke off ({failure.kind.replace('_', ' ')}). Nothing was charged."
         lost = self._till.lost(passage, opened.relay.delivered.text)
         passage.finish_reason = "error"
         try:
