@@ -73,6 +73,18 @@ def test_one_of_ours_with_another_address_and_further_models():
     assert catalogue.find("ollama/llama3.2:3b").offers[0].prices
 
 
+@pytest.mark.parametrize(("said", "becomes"), [("", "estimate"), ("drain", "drain"), ("no_bill", "no_bill")])
+def test_what_a_caller_who_hangs_up_pays_is_the_operators_choice(said, becomes):
+    own = CustomProvider("acme", url="http://10.0.0.9/v1", on_disconnect=said)
+    assert load(own).providers["acme"].wire.on_disconnect == becomes
+
+
+def test_one_of_ours_keeps_its_policy_unless_another_is_said():
+    assert load(CustomProvider("mistral", key="k")).providers["mistral"].wire.on_disconnect == "drain"
+    changed = CustomProvider("mistral", key="k", on_disconnect="no_bill")
+    assert load(changed).providers["mistral"].wire.on_disconnect == "no_bill"
+
+
 def test_one_of_ours_with_a_key_from_the_settings():
     catalogue = load(CustomProvider("anthropic", key="k"))
     provider = catalogue.providers["anthropic"]

@@ -11,6 +11,7 @@ TEXT = """
 url = "http://127.0.0.1:8000/v1/"
 key_env = "MY_KEY"
 name = "Mine"
+on_disconnect = "drain"
 
 [[providers.mine.models]]
 id = "a"
@@ -61,3 +62,8 @@ def test_disabled_providers_are_left_out_and_named(settings):
 def test_a_key_of_another_environment(settings):
     assert custom_providers(settings, {"MY_KEY": "other"})[0].key == "other"
     assert custom_providers(settings, {})[0].key == ""
+
+
+def test_what_a_caller_who_hangs_up_pays(settings):
+    policies = {provider.id: provider.on_disconnect for provider in custom_providers(settings)}
+    assert policies == {"mine": "drain", "openai": ""}
