@@ -150,7 +150,6 @@ async def build(settings: Settings, environment: Mapping[str, str]) -> House:
         telemetry=telemetry,
         metrics=telemetry.metrics_text,
         is_draining=is_draining,
-        margin_direct_bps=settings.money.margin_direct_bps,
         bytes_max=settings.server.body_limit_mb * MIB,
         holds=_hold_policy(settings),
         metrics_key=settings.server.metrics_key,
@@ -225,15 +224,11 @@ async def _run(house: House, listener: socket.socket, *, has_local: bool) -> Non
             model=model,
             models=sum(1 for one in house.catalogue.models.values() if any(o.provider.is_usable for o in one.offers)),
             seconds=_age_of_process(),
+            key="" if first is None else first.key,
+            admin_token="" if first is None else first.operator_token,
+            grant_usd="" if first is None else format_usd(house.settings.money.opening_grant_nano, 2),
             notes=tuple(notes),
         )
-        if first is not None:
-            ready = Ready(
-                **{name: getattr(ready, name) for name in ("url", "data", "model", "models", "seconds", "notes")},
-                key=first.key,
-                admin_token=first.operator_token,
-                grant_usd=format_usd(house.settings.money.opening_grant_nano, 2),
-            )
         print(welcome(ready), flush=True)  # noqa: T201 - the one thing this process says to whoever started it
 
     try:

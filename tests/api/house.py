@@ -110,7 +110,6 @@ class House:
             telemetry=self.telemetry,
             metrics=lambda: b"tollway_up 1\n",
             is_draining=lambda: self.is_draining,
-            margin_direct_bps=1_000,
             bytes_max=100_000,
             control_token=CONTROL,
             **settings,

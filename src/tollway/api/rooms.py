@@ -17,7 +17,6 @@ class Rooms:
     """See each endpoint for what it uses.
 
     catalogue: the catalogue as of now. metrics: the Prometheus text of `/metrics`.
-    margin_direct_bps: what a directly named model costs above its list price, basis points.
     holds: how much output is reserved where a caller names no bound; what an estimate assumes.
     bytes_max: the largest request body accepted, bytes.
     metrics_key: asked of whoever reads `/metrics`, as a bearer token; "" leaves it open.
@@ -34,7 +33,6 @@ class Rooms:
     telemetry: Telemetry
     metrics: Callable[[], bytes]
     is_draining: Callable[[], bool]
-    margin_direct_bps: int
     bytes_max: int
     holds: HoldPolicy = _HOLDS
     metrics_key: str = field(default="", repr=False)
