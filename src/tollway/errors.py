@@ -6,7 +6,7 @@ TollwayError
 |  |                   UpstreamRefused, ConflictingCredentials
 |  |- Unauthenticated 401 - MissingKey, InvalidKey, KeyExpired, KeyDisabled
 |  |- PaymentRequired 402 - InsufficientBalance, BudgetExceeded, AccountOnHold
-|  |- Forbidden 403 - ScopeMissing, ModelNotAllowed
+|  |- Forbidden 403 - ScopeMissing, ModelNotAllowed, TierLimitExceeded
 |  |- NotFound 404, MethodNotAllowed 405, AlreadyExists 409, RequestInProgress 409, PayloadTooLarge 413
 |  |- ValidationFailed 422, IdempotencyMismatch 422
 |  `- RateLimited 429 - TokensPerDayExceeded
@@ -184,6 +184,13 @@ class ModelNotAllowed(Forbidden):
     """This API key may not use this model."""
 
     code = "model_not_allowed"
+
+
+class TierLimitExceeded(Forbidden):
+    """Your plan does not have room for this. Upgrade it, or remove something."""
+
+    type = "tier_limit_exceeded"
+    code = "tier_limit_exceeded"
 
 
 class NotFound(Refused):

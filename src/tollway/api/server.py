@@ -138,7 +138,7 @@ async def _refuse(reply: _Reply, error: TollwayError, rooms: Rooms, trace: Trace
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """The lifespan protocol; what starts and stops belongs to `app.py`."""
+    """The lifespan protocol; what starts and stops belongs to `process.py`."""
     while True:
         event = (await receive())["type"]
         await send({"type": f"{event}.complete"})

@@ -33,6 +33,6 @@ def command(
     flags = {"server.host": host, "server.port": port, "data.folder": data, "server.workers": workers}
     settings = load_settings(config=config, environment=environment, flags=flags)
     # Imported last: a mistake in the settings is told without waiting for the server's modules.
-    from tollway.app import serve
+    from tollway.process import serve
 
     return serve(settings, environment)
