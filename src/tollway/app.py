@@ -7,24 +7,33 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tollway.api.chat import ChatEndpoint
-from tollway.api.rooms import Rooms
+from tollway.api.rooms import PeopleRules, Rooms
 from tollway.api.server import Server
 from tollway.catalogue.offers import Catalogue
-from tollway.gateway.admit import Gate
+from tollway.delivery.courier import Courier
+from tollway.delivery.exchange import Exchange
+from tollway.delivery.herald import Herald
+from tollway.gateway.admit import Gate, KeyDefaults
 from tollway.gateway.call import CallPolicy, Calls
 from tollway.gateway.chat import Road
 from tollway.gateway.reserve import HoldPolicy, Reserve
 from tollway.gateway.settle import Till
+from tollway.mail import Mailer, Outbox, mailer_of
+from tollway.ports import Clock, Limiter
 from tollway.providers.upstream import HttpUpstream, dialects
 from tollway.settings import Settings
 from tollway.settings.catalogue import catalogue_of
+from tollway.settings.plans import plans_of
 from tollway.store import EmbeddedStore
+from tollway.store.audience import Audiences
 from tollway.store.limiter import InProcessLimiter
+from tollway.store.watch import Watch, funded
 from tollway.telemetry import RequestTelemetry
 
 MIB = 1024 * 1024
@@ -62,9 +71,15 @@ class SystemIds:
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
+Aside = Callable[[], Coroutine[Any, Any, None]]
+
+
 @dataclass(slots=True)
 class House:
-    """Everything that was built, for the server and for tests. Close it to drain the store."""
+    """Everything that was built, for the server and for tests. Close it to drain the store.
+
+    aside: what runs beside the requests until the process ends.
+    """
 
     settings: Settings
     catalogue: Catalogue
@@ -73,11 +88,14 @@ class House:
     telemetry: RequestTelemetry
     chat: ChatEndpoint
     application: Server
-    control_token: str
+    rooms: Rooms
+    aside: tuple[Aside, ...]
     is_draining: bool = False
 
     async def close(self) -> None:
         """Finish what is written, close every connection. Requests must have ended."""
+        await self.rooms.outbox.close()
+        self.rooms.exchange.close()
         await self.upstream.close()
         await self.store.close()
         self.telemetry.close()
@@ -90,36 +108,24 @@ async def build(settings: Settings, environment: Mapping[str, str]) -> House:
         ConfigurationError: the configuration, the folder or the catalogue stops the start.
     """
     clock, ids = SystemClock(), SystemIds()
-    folder = Path(settings.data.folder)
     catalogue = catalogue_of(settings, environment)
     pepper = environment.get("TOLLWAY_PEPPER", "").encode() or None
-    store = await EmbeddedStore.open(folder, clock=clock, ids=ids, random_bytes=os.urandom, pepper=pepper)
-    telemetry = RequestTelemetry(settings.server.log_format, settings.telemetry.otlp_endpoint, store.ledger.gauges)
-    limiter = InProcessLimiter(settings.limits.requests_per_minute, settings.limits.tokens_per_day)
-    today = int(clock.now()) // 86_400
-    limiter.restore(await store.generations.tokens_by_key(today), today)
-    upstream = _upstream(settings)
-    gate = Gate(store.workspaces, store.workspaces.pepper, settings.money.margin_direct_bps)
-    reserve = Reserve(store.ledger, limiter, _hold_policy(settings))
-    calls = Calls(upstream, dialects(), reserve, _call_policy(settings), clock, telemetry, random.random)
-    till = Till(store.ledger, limiter, clock, telemetry)
-    control_token = secrets.token_urlsafe(32)
-    house: House
-
-    def is_draining() -> bool:
-        return house.is_draining
-
-    chat = ChatEndpoint(
-        gate=gate,
-        road=Road(lambda: house.catalogue, reserve, calls, till, clock),
-        limiter=limiter,
-        replies=store.idempotency,
+    store = await EmbeddedStore.open(
+        Path(settings.data.folder),
         clock=clock,
         ids=ids,
-        telemetry=telemetry,
-        bytes_max=settings.server.body_limit_mb * MIB,
-        is_draining=is_draining,
+        random_bytes=os.urandom,
+        pepper=pepper,
+        plans=plans_of(settings),
     )
+    telemetry = RequestTelemetry(settings.server.log_format, settings.telemetry.otlp_endpoint, store.ledger.gauges)
+    limiter = await _limiter(store, clock)
+    upstream = _upstream(settings)
+    gate = Gate(store.workspaces, store.plans.grants, store.workspaces.pepper, _key_defaults(settings))
+    people, hooks = settings.people, settings.webhooks
+    mailer = mailer_of(people.smtp_url, people.mail_from)
+    exchange = Exchange(allow_http=hooks.allow_http, allow_private=hooks.allow_private_addresses)
+    house: House
     rooms = Rooms(
         catalogue=lambda: house.catalogue,
         store=store,
@@ -129,14 +135,69 @@ async def build(settings: Settings, environment: Mapping[str, str]) -> House:
         ids=ids,
         telemetry=telemetry,
         metrics=telemetry.metrics_text,
-        is_draining=is_draining,
+        is_draining=lambda: house.is_draining,
         bytes_max=settings.server.body_limit_mb * MIB,
         holds=_hold_policy(settings),
+        api_requests=settings.limits.api_requests_per_minute,
         metrics_key=settings.server.metrics_key,
-        control_token=control_token,
+        control_token=secrets.token_urlsafe(32),
+        people=PeopleRules(people.signup, people.session_hours * 3_600, people.public_url),
+        outbox=Outbox(mailer),
+        exchange=exchange,
     )
-    house = House(settings, catalogue, store, upstream, telemetry, chat, Server(chat, rooms), control_token)
+    chat = _chat(rooms, upstream, _call_policy(settings))
+    aside = await _aside(store, gate, limiter, exchange, mailer, clock)
+    house = House(settings, catalogue, store, upstream, telemetry, chat, Server(chat, rooms), rooms, aside)
     return house
+
+
+def _chat(rooms: Rooms, upstream: HttpUpstream, policy: CallPolicy) -> ChatEndpoint:
+    """The hot endpoint and the road behind it."""
+    ledger, limiter, clock, telemetry = rooms.store.ledger, rooms.limiter, rooms.clock, rooms.telemetry
+    reserve = Reserve(ledger, limiter, rooms.holds)
+    calls = Calls(upstream, dialects(), reserve, policy, clock, telemetry, random.random)
+    return ChatEndpoint(
+        gate=rooms.gate,
+        road=Road(rooms.catalogue, reserve, calls, Till(ledger, limiter, clock, telemetry), clock),
+        limiter=limiter,
+        replies=rooms.store.idempotency,
+        clock=clock,
+        ids=rooms.ids,
+        telemetry=telemetry,
+        bytes_max=rooms.bytes_max,
+        is_draining=rooms.is_draining,
+    )
+
+
+async def _limiter(store: EmbeddedStore, clock: Clock) -> Limiter:
+    limiter = InProcessLimiter()
+    today = int(clock.now()) // 86_400
+    limiter.restore(*await store.generations.counted(today), today)
+    return limiter
+
+
+def _key_defaults(settings: Settings) -> KeyDefaults:
+    limits = settings.limits
+    return KeyDefaults(settings.money.margin_direct_bps, limits.requests_per_minute, limits.tokens_per_day)
+
+
+async def _aside(
+    store: EmbeddedStore, gate: Gate, limiter: Limiter, exchange: Exchange, mailer: Mailer, clock: Clock
+) -> tuple[Aside, ...]:
+    """The watch over thresholds, and what brings alerts and events out of the house."""
+    filled = await store.reader.run(funded)
+    watch = Watch(
+        store.alerts,
+        store.workspaces,
+        store.book,
+        limiter,
+        lambda key: gate.caller(key).quota,
+        clock,
+        funded=filled,
+    )
+    courier = Courier(store.webhooks, store.deliveries, exchange, clock)
+    herald = Herald(store.alerts, Audiences(store.workspaces, store.people).of, mailer.send)
+    return watch.run, courier.run, herald.run
 
 
 def _upstream(settings: Settings) -> HttpUpstream:

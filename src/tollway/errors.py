@@ -3,11 +3,12 @@
 TollwayError
 |- Refused          the caller's matter, 4xx
 |  |- BadRequest 400 - InvalidJSON, InvalidField, ModelNotFound, ModelNotPriced, ContextLengthExceeded, UnsupportedField,
-|  |                   UpstreamRefused, ConflictingCredentials
-|  |- Unauthenticated 401 - MissingKey, InvalidKey, KeyExpired, KeyDisabled
+|  |                   UpstreamRefused, ConflictingCredentials, InvalidToken
+|  |- Unauthenticated 401 - MissingKey, InvalidKey, KeyExpired, KeyDisabled, InvalidSession, InvalidCredentials
 |  |- PaymentRequired 402 - InsufficientBalance, BudgetExceeded, AccountOnHold
-|  |- Forbidden 403 - ScopeMissing, ModelNotAllowed, TierLimitExceeded
-|  |- NotFound 404, MethodNotAllowed 405, AlreadyExists 409, RequestInProgress 409, PayloadTooLarge 413
+|  |- Forbidden 403 - ScopeMissing, SignupClosed, ModelNotAllowed, AddressNotAllowed, TierLimitExceeded
+|  |- NotFound 404, MethodNotAllowed 405, AlreadyExists 409, RequestInProgress 409, LastOwner 409, WorkspaceInUse 409,
+|  |  PayloadTooLarge 413
 |  |- ValidationFailed 422, IdempotencyMismatch 422
 |  `- RateLimited 429 - TokensPerDayExceeded
 |- UpstreamFailed   the provider's matter, 502/503/504; nothing was charged
@@ -109,6 +110,12 @@ class ConflictingCredentials(BadRequest):
     code = "conflicting_credentials"
 
 
+class InvalidToken(BadRequest):
+    """This token is not good: it was used, it has ended, or it was not copied whole. Ask for another."""
+
+    code = "invalid_token"
+
+
 class Unauthenticated(Refused):
     """The caller is not known."""
 
@@ -137,9 +144,21 @@ class KeyExpired(Unauthenticated):
 
 
 class KeyDisabled(Unauthenticated):
-    """This API key was revoked. Create another."""
+    """This API key was revoked or disabled, or its workspace was deleted. Enable it again, or use another."""
 
     code = "api_key_disabled"
+
+
+class InvalidSession(Unauthenticated):
+    """This session is not known or has ended. Log in again with `POST /v1/auth/login`."""
+
+    code = "invalid_session"
+
+
+class InvalidCredentials(Unauthenticated):
+    """No account has this e-mail address with this password."""
+
+    code = "invalid_credentials"
 
 
 class PaymentRequired(Refused):
@@ -180,10 +199,22 @@ class ScopeMissing(Forbidden):
     code = "scope_missing"
 
 
+class SignupClosed(Forbidden):
+    """This gateway takes no new accounts this way. Ask whoever runs it, or an admin of your organization, to invite you."""
+
+    code = "signup_closed"
+
+
 class ModelNotAllowed(Forbidden):
     """This API key may not use this model."""
 
     code = "model_not_allowed"
+
+
+class AddressNotAllowed(Forbidden):
+    """This API key may not be used from your address."""
+
+    code = "ip_not_allowed"
 
 
 class TierLimitExceeded(Forbidden):
@@ -222,6 +253,20 @@ class RequestInProgress(Refused):
     status = 409
     type = "already_exists"
     code = "request_in_progress"
+
+
+class LastOwner(Refused):
+    """An organization keeps at least one owner. Make another member owner first."""
+
+    status = 409
+    code = "last_owner"
+
+
+class WorkspaceInUse(Refused):
+    """This workspace cannot be deleted now."""
+
+    status = 409
+    code = "workspace_in_use"
 
 
 class PayloadTooLarge(Refused):

@@ -5,12 +5,13 @@ Implementations live in `store/`, `providers/` and `telemetry/` and are chosen i
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from tollway.catalogue.offers import Offer
 from tollway.jsontypes import JSONObject
+from tollway.ledger.hold import Hold
 from tollway.metering.rating import Charge
 from tollway.metering.sse import ServerEvent
 from tollway.request import ChatRequest
@@ -38,29 +39,12 @@ class Ids(Protocol):
         ...
 
 
-class HoldOrder(msgspec.Struct, frozen=True, gc=False):
-    """A hold to open (money.md R5). Its id is the request's id.
-
-    amount_nano: worst case, nano-USD after margin. budget_*: the key's budget, counted in the same step.
-    price_list_id, margin_bps, offer_id: pinned here and used at settle (R11). opened_at, expires_at: unix seconds.
-    """
-
-    id: str
-    workspace_id: str
-    key: Key
-    amount_nano: int
-    price_list_id: str
-    margin_bps: int
-    offer_id: str
-    opened_at: int
-    expires_at: int
-
-
 class Generation(msgspec.Struct, gc=False):
     """One request as it is kept: the row behind a receipt, `/v1/usage` and the log line.
 
-    status: `ok`, `error`, `cancelled`, `expired`. Times in ms; created_at in unix ms. Money in nano-USD.
-    receipt: the whole story as JSON (see gateway/receipt.py), without prompts.
+    status: `ok`, `error`, `cancelled`, `expired`. Times in ms; created_at in unix ms. Money in nano-USD. From `outcome`
+    on, and `charge_nano`, the ledger fills in when it ends the hold. receipt: the story as JSON (see
+    gateway/receipt.py), without prompts; always the last field.
     """
 
     id: str
@@ -86,6 +70,13 @@ class Generation(msgspec.Struct, gc=False):
     latency_ms: int = 0
     ttft_ms: int = 0
     user_id: str = ""
+    outcome: str = ""
+    hold_nano: int = 0
+    price_list_id: str = ""
+    margin_bps: int = 0
+    opened_at: int = 0
+    bad_debt_nano: int = 0
+    seq: int = 0
     receipt: bytes = b"{}"
 
 
@@ -128,7 +119,7 @@ class Balance:
 class Ledger(Protocol):
     """Holds and settlements. Decisions are atomic; an ended hold never ends twice."""
 
-    async def hold(self, order: HoldOrder) -> None:
+    async def hold(self, hold: Hold) -> None:
         """Reserve the worst case, all or nothing: key budget, then wallet.
 
         The embedded ledger decides at once and lets the row's commit overlap the upstream call; nothing is answered to the
@@ -177,23 +168,74 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     reset: int
 
 
-class Limiter(Protocol):
-    """Request and token windows of a key: fixed UTC minute, UTC day (R14)."""
+class Quota(msgspec.Struct, frozen=True, gc=False):
+    """The limits that count one key's requests: its workspace's, by plan, and its own below. -1: no limit.
 
-    def window(self, key: Key, now: float) -> Window:
+    requests: per fixed UTC minute. tokens: per UTC day (R14).
+    """
+
+    workspace_id: str
+    key_id: str
+    requests: int = -1
+    tokens: int = -1
+    key_requests: int = -1
+    key_tokens: int = -1
+
+
+class Counted(msgspec.Struct, frozen=True, gc=False):
+    """What a workspace has used of its windows, what running requests have reserved among it."""
+
+    requests_this_minute: int
+    requests_today: int
+    tokens_today: int
+    web_search_this_minute: int = 0
+    file_search_this_minute: int = 0
+
+
+Kind = Literal["api", "web_search", "file_search"]
+"""What is counted per minute and workspace beside chat requests."""
+
+
+class Limiter(Protocol):
+    """Fixed windows of UTC minutes and days, of a workspace and of its keys, all decided in one step (R14)."""
+
+    async def admit(self, quota: Quota, tokens: int, now: float) -> Window:
+        """Count one request and reserve the worst case of its tokens in every window, or nothing at all.
+
+        Returns:
+            The request window that is nearest to its end, for the `X-RateLimit-*` headers.
+
+        Raises:
+            RateLimited, TokensPerDayExceeded: a window is full; nothing was counted.
+        """
+        ...
+
+    async def reserve(self, quota: Quota, tokens: int, now: float) -> None:
+        """Reserve more tokens for a request that was admitted at `now`. Raises TokensPerDayExceeded."""
+        ...
+
+    async def dismiss(self, quota: Quota, tokens: int, now: float) -> None:
+        """A request that was admitted at `now` was refused after all: it does not count, nor do its tokens."""
+        ...
+
+    async def correct(self, quota: Quota, reserved: int, used: int, now: float) -> None:
+        """Replace what a request that was admitted at `now` had reserved by what it used."""
+        ...
+
+    async def window(self, quota: Quota, now: float) -> Window:
         """The request window as it stands; counts nothing."""
         ...
 
-    def take_request(self, key: Key, now: float) -> Window:
-        """Count one request. Raises RateLimited."""
+    async def count(self, kind: Kind, workspace_id: str, limit: int, now: float) -> Window:
+        """Count one action of another kind. Raises RateLimited: the minute is full; nothing was counted."""
         ...
 
-    def reserve_tokens(self, key: Key, tokens: int, now: float) -> None:
-        """Reserve the worst case of tokens for the UTC day. Raises TokensPerDayExceeded; then nothing was reserved."""
+    async def counted(self, workspace_id: str, now: float) -> Counted:
+        """What a workspace has used, for `/v1/limits`."""
         ...
 
-    def correct_tokens(self, key: Key, reserved: int, used: int, day: int) -> None:
-        """Replace a reservation made on UTC day number `day` (unix days) by what was used."""
+    async def tokens_of(self, key_id: str, now: float) -> int:
+        """Tokens of a key today, reserved ones among them."""
         ...
 
 
@@ -309,8 +351,8 @@ class Dialect(Protocol):
 class Telemetry(Protocol):
     """Metrics, the log line and the trace of one request."""
 
-    def finished(self, generation: Generation, stages: Mapping[str, float]) -> None:
-        """A request ended; `stages` are seconds per stage of the road."""
+    def finished(self, generation: Generation, stages: Mapping[str, int]) -> None:
+        """A request ended; `stages` are microseconds per stage of the road. Both are handed over."""
         ...
 
     def refused(self, code: str, status: int, request_id: str) -> None:

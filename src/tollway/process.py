@@ -76,7 +76,9 @@ async def _run(house: House, listener: socket.socket, *, has_local: bool) -> Non
     background = [
         asyncio.create_task(house.chat.streams.tick(house.settings.server.keep_alive_seconds / 2)),
         asyncio.create_task(_sweep(house)),
+        asyncio.create_task(_watch_plans(house)),
         asyncio.create_task(asyncio.to_thread(_warm, house)),
+        *(asyncio.create_task(one()) for one in house.aside),
     ]
 
     quieten_collector()
@@ -195,7 +197,7 @@ def _write_control(house: House, url: str) -> Path:
     path = Path(house.settings.data.folder) / "server.json"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
-        json.dump({"url": url, "token": house.control_token, "pid": os.getpid()}, file)
+        json.dump({"url": url, "token": house.rooms.control_token, "pid": os.getpid()}, file)
     return path
 
 
@@ -214,6 +216,13 @@ async def _sweep(house: House) -> None:
         await asyncio.sleep(30)
         if house.store.ledger.is_available:
             await house.store.sweep(int(time.time()))
+
+
+async def _watch_plans(house: House) -> None:
+    """End overrides, and see whether the file of the plans has changed, every second."""
+    while True:
+        await asyncio.sleep(1)
+        await house.store.plans.tick()
 
 
 def _first_model(catalogue: Catalogue, *, has_local: bool) -> str:

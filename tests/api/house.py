@@ -13,8 +13,10 @@ from tollway.api.server import Server
 from tollway.catalogue.offers import Catalogue, Model, Offer, Provider, WireSpec
 from tollway.catalogue.prices import PriceList
 from tollway.catalogue.units import CACHE_READ, INPUT, OUTPUT
-from tollway.gateway.admit import Gate
-from tollway.ports import Generation, HoldOrder, Settlement
+from tollway.gateway.admit import Gate, KeyDefaults
+from tollway.ledger.budget import Budget
+from tollway.ledger.hold import Hold
+from tollway.ports import Generation, Settlement
 from tollway.store import EmbeddedStore
 from tollway.store.limiter import InProcessLimiter
 from tollway.workspaces.key import Key
@@ -103,8 +105,8 @@ class House:
         self.rooms = Rooms(
             catalogue=lambda: self.catalogue,
             store=store,
-            gate=Gate(store.workspaces, PEPPER, 1_000),
-            limiter=InProcessLimiter(60, -1),
+            gate=Gate(store.workspaces, store.plans.grants, PEPPER, KeyDefaults(1_000, 60)),
+            limiter=InProcessLimiter(),
             clock=clock,
             ids=ids,
             telemetry=self.telemetry,
@@ -151,14 +153,18 @@ class House:
         key = key or self.key
         now = int(self.clock.time)
         name = self.ids.new()
-        order = HoldOrder(
-            name, key.workspace_id, key, charge * 2, "acme/acme/gpt@0", 1_000, "acme/acme/gpt", now, now + 900
-        )
-        await self.store.ledger.hold(order)
+        await self.store.ledger.hold(hold_of(name, key, charge * 2, now))
         facts = {"model": "acme/gpt", "provider": "acme", "offer_id": "acme/acme/gpt", **facts}
         generation = Generation(name, key.workspace_id, key.id, now * 1_000, "acme/gpt", **facts)
         await self.store.ledger.settle(Settlement(name, charge_of(charge, cost), "acme", generation))
         return name
+
+
+def hold_of(name: str, key: Key, nano: int, now: int) -> Hold:
+    """A hold of a request to acme/gpt."""
+    budget = None if key.budget_nano is None else Budget(key.budget_nano, key.budget_window)
+    pinned = ("acme/acme/gpt@0", 1_000, "acme/acme/gpt")
+    return Hold(name, key.workspace_id, key.id, nano, now, now + 900, now // 86_400, budget, *pinned)
 
 
 def bearer(secret: str) -> dict[str, str]:

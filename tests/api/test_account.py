@@ -114,8 +114,21 @@ def test_the_calling_key_and_its_budget(tmp_path) -> None:
             spent = [told[name] for name in ("usage", "usage_daily", "usage_weekly", "usage_monthly")]
             assert spent == [0.4, 0.1, 0.4, 0.4]
             assert told["expires_at"] == "2027-01-20T08:00:00.000Z"
-            assert told["rate_limit"] == {"requests": 60, "interval": "1m"}
+            # Of the plan that a new organization has: Hobby.
+            assert (told["rate_limit"]["requests"], told["rate_limit"]["interval"]) == (10, "1m")
+            assert told["key_limits"] == {"requests_per_minute": -1, "tokens_per_day": -1}
+            assert told["plan_limits"] == {
+                "plan": "hobby", "requests_per_minute": 10, "tokens_per_day": 100_000, "max_context_tokens": 8_000,
+            }  # fmt: skip
+            assert told["creator_user_id"] is None
             assert secret not in str(told)
+            # What OpenRouter documents of its endpoint of this name.
+            assert told.keys() >= {
+                "label", "limit", "limit_remaining", "limit_reset", "usage", "usage_daily", "usage_weekly", "usage_monthly",
+                "byok_usage", "byok_usage_daily", "byok_usage_weekly", "byok_usage_monthly", "include_byok_in_limit",
+                "is_free_tier", "is_management_key", "is_provisioning_key", "expires_at", "creator_user_id", "rate_limit",
+            }  # fmt: skip
+            assert set(told["rate_limit"]) == {"requests", "interval", "note"}
             unlimited = (await house.get("/v1/key")).json()["data"]
             assert (unlimited["limit"], unlimited["limit_remaining"], unlimited["limit_reset"]) == (None, None, None)
 
@@ -135,9 +148,6 @@ def test_credits_are_what_came_in_and_what_was_charged(tmp_path) -> None:
 
 
 def _order(house, nano: int):
-    from tollway.ports import HoldOrder
+    from api.house import hold_of
 
-    key = house.key
-    return HoldOrder(
-        house.ids.new(), key.workspace_id, key, nano, "acme/acme/gpt@0", 1_000, "acme/acme/gpt", NOW, NOW + 900
-    )
+    return hold_of(house.ids.new(), house.key, nano, NOW)

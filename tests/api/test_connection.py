@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from tollway.api.connection import Connection
+from tollway.api.connection import Connection, writer
 
 HOT = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
 App = Callable[..., Awaitable[None]]
@@ -177,3 +177,56 @@ def test_a_caller_who_leaves_is_told_to_the_application() -> None:
 
     asyncio.run(run())
     assert seen == ["http.disconnect"]
+
+
+def test_pieces_may_be_written_without_a_task_that_waits() -> None:
+    taken = list[bool]()
+
+    async def app(scope: dict, receive: Callable, send: Callable) -> None:
+        write = writer(send)
+        assert write is not None
+        await receive()
+        with pytest.raises(RuntimeError, match="out of order"):
+            write(b"early")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        taken.extend([write(b"one"), write(b"two")])
+        await send({"type": "http.response.body", "body": b"end"})
+        with pytest.raises(RuntimeError, match="out of order"):
+            write(b"late")
+
+    expected = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n3\r\nend\r\n0\r\n\r\n"
+    assert asyncio.run(asked(app, HOT, size=len(expected))) == expected
+    assert taken == [True, True]
+
+
+def test_a_caller_who_does_not_read_is_waited_for_and_one_who_left_is_not() -> None:
+    told = list[bool]()
+
+    async def app(scope: dict, receive: Callable, send: Callable) -> None:
+        write = writer(send)
+        assert write is not None
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while write(b"x" * 100_000):
+            await asyncio.sleep(0)
+        told.append(False)
+        assert (await receive())["type"] == "http.disconnect"
+        told.append(write(b"x"))
+
+    async def run() -> None:
+        async with caller(app) as (reader, writer_):
+            reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001 - a caller who does not read
+            writer_.write(HOT)
+            while not told:
+                await asyncio.sleep(0.01)
+            writer_.transport.abort()
+            await asyncio.sleep(0.1)
+
+    asyncio.run(run())
+    assert told == [False, True]
+
+
+def test_the_send_of_another_server_has_no_writer() -> None:
+    async def send(message: object) -> None: ...
+
+    assert writer(send) is None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 
 from api.house import opened
 
@@ -50,7 +51,7 @@ def test_nothing_that_is_sent_breaks_the_server(tmp_path) -> None:
             ]
             for _ in range(ASKED):
                 path, method, operation = draw.choice(operations)
-                for name in ("model_id", "generation_id", "workspace_id", "key_id"):
+                for name in re.findall(r"{(\w+)}", path):
                     path = path.replace(
                         f"{{{name}}}", draw.choice((*known, *(text.replace("\x00", "%00") for text in TEXTS if text)))
                     )

@@ -56,11 +56,29 @@ def test_every_reply_has_its_own_id_and_the_window_of_a_known_caller(tmp_path) -
             )
             ids = [reply.headers["x-request-id"] for reply in (known, stranger, probe, lost)]
             assert len(set(ids)) == 4
-            # 60 requests per minute; asking for the wallet counts nothing; the minute ends at NOW + 60.
+            # 600 requests per minute beside chat, of which this was one; the minute ends at NOW + 60.
             told = {name: known.headers[f"x-ratelimit-{name}"] for name in ("limit", "remaining", "reset")}
-            assert told == {"limit": "60", "remaining": "60", "reset": str(NOW + 60)}
+            assert told == {"limit": "600", "remaining": "599", "reset": str(NOW + 60)}
             for reply in (stranger, probe, lost):
                 assert "x-ratelimit-limit" not in reply.headers
+
+    run(scenario())
+
+
+def test_the_window_beside_chat_is_generous_and_ends(tmp_path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, api_requests=3) as house:
+            house.clock.time = NOW + 15
+            left = [(await house.get("/v1/wallet")).headers["x-ratelimit-remaining"] for _ in range(3)]
+            assert left == ["2", "1", "0"]
+            reply = await house.get("/v1/models")
+            error = refused(reply, 429, "rate_limit_exceeded", "rate_limit_exceeded")
+            assert (error["limit"], error["retry_after_seconds"], reply.headers["retry-after"]) == (3, 45, "45")
+            assert {reply.headers[f"x-ratelimit-{name}"] for name in ("limit", "remaining")} == {"3", "0"}
+            _, _, other = await house.tenant()
+            assert (await house.get("/v1/wallet", headers=bearer(other))).status_code == 200
+            house.clock.time = NOW + 60
+            assert (await house.get("/v1/models")).status_code == 200
 
     run(scenario())
 
@@ -70,7 +88,7 @@ def test_a_known_callers_mistake_carries_the_window_too(tmp_path) -> None:
         async with opened(tmp_path) as house:
             reply = await house.get("/v1/wallet/transactions?limit=0")
             refused(reply, 400, "invalid_request_error", "invalid_field", "limit")
-            assert reply.headers["x-ratelimit-remaining"] == "60"
+            assert reply.headers["x-ratelimit-remaining"] == "599"
 
     run(scenario())
 
@@ -202,7 +220,7 @@ def test_what_breaks_is_told_without_a_word_of_it_and_logged_whole(tmp_path, cap
             error = refused(reply, 500, "api_error", "internal_error")
             assert "secret" not in reply.text
             assert "X-Request-ID" in error["message"]
-            assert reply.headers["x-ratelimit-limit"] == "60"
+            assert reply.headers["x-ratelimit-limit"] == "600"
             logged = "".join(record.getMessage() + str(record.exc_info) for record in caplog.records)
             assert reply.headers["x-request-id"] in logged
             assert "the secret of the house" in logged

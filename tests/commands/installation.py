@@ -47,7 +47,7 @@ class Operator(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.reply)
 
-    do_DELETE = do_POST
+    do_DELETE = do_PATCH = do_POST
 
     def log_message(self, *_: object) -> None:
         pass

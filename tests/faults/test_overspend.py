@@ -8,6 +8,7 @@ charge: the upstream is silent until every request has been decided, so no hold 
 """
 
 import asyncio
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -119,6 +120,20 @@ def tokens_of_k(rig: Rig, unit: Unit, k: int) -> None:
 @pytest.mark.parametrize("k", [0, 37, 999])
 def test_tokens_of_a_day_for_k_serve_exactly_k(rig: Rig, unit: Unit, k: int) -> None:
     tokens_of_k(rig, unit, k)
+
+
+def test_a_minute_of_300_lets_exactly_300_pass(rig: Rig, unit: Unit) -> None:
+    many, limit = 2_000, 300
+    key = rig.new_key(rig.new_workspace(unit.usd * many), requests_per_minute=limit)
+    if (left := 60 - time.time() % 60) < 25:
+        time.sleep(left)  # the whole crowd in one UTC minute
+    for reply in check(crowd(rig, unit, key, many), limit, 429):
+        error = reply.error
+        assert (error["type"], error["code"], error["limit"]) == ("rate_limit_exceeded", "rate_limit_exceeded", limit)
+        assert int(reply.headers["retry-after"]) == error["retry_after_seconds"] > 0
+        assert (reply.headers["x-ratelimit-limit"], reply.headers["x-ratelimit-remaining"]) == ("300", "0")
+        assert int(reply.headers["x-ratelimit-reset"]) == error["reset"]
+    assert rig.wallet(key)["available"] == unit.usd * (many - limit)
 
 
 def test_two_keys_of_one_wallet_share_it_and_their_budgets_do_not_add_up(rig: Rig, unit: Unit) -> None:

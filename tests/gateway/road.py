@@ -20,12 +20,15 @@ from tollway.gateway.line import Line
 from tollway.gateway.passage import Passage
 from tollway.gateway.reserve import HoldPolicy, Reserve
 from tollway.gateway.settle import Till
-from tollway.ports import Generation
+from tollway.plans.grants import Grants
+from tollway.ports import Generation, Quota
 from tollway.providers.simulated import SimulatedProvider
 from tollway.providers.upstream import dialects
 from tollway.store.limiter import InProcessLimiter
+from tollway.workspaces.key import Key
 
 MARGIN_BPS = 550
+GRANTS = Grants(plan_id="all", plan_name="All", catalogue="test", version="1", limits={}, features={})
 STEP = 100
 USD = 1_000_000_000
 PRICES = {INPUT: 3_000_000, OUTPUT: 15_000_000, CACHE_READ: 300_000}
@@ -153,13 +156,23 @@ class Built:
     limiter: InProcessLimiter
     ledger: Breaking
     told: Told
+    tokens_per_day: int = -1
+    grants: Grants = GRANTS
+    key: Key | None = None
 
     def enter(self, name: str = "estimate/small", text: str = "Say some words.", **fields: Any) -> Passage:
         """Stop 3 of a request."""
         body = {"model": name, "messages": [{"role": "user", "content": text}], **fields}
         chat = read_chat(json.dumps(body).encode(), 1 << 20)
         clock = self.world.clock
-        return self.road.enter(chat, Caller(self.world.key, MARGIN_BPS), self.world.store.ids.new(), clock.monotonic())
+        return self.road.enter(chat, self.caller, self.world.store.ids.new(), clock.monotonic())
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks: `key`, or the first key, on the plan `grants`."""
+        key, grants = self.key or self.world.key, self.grants
+        limits = (grants.requests_per_minute, grants.tokens_per_day, key.requests_per_minute, self.tokens_per_day)
+        return Caller(key, grants, Quota(key.workspace_id, key.id, *limits), MARGIN_BPS)
 
     async def whole(
         self, passage: Passage, line: Line | None = None, keep: Callable[[bytes], None] = lambda body: None
@@ -194,6 +207,7 @@ async def built(
     attempts_max: int = 4,
     attempt_s: float = 2.0,
     tokens_per_day: int = -1,
+    grants: Grants = GRANTS,
     **key: Any,
 ) -> AsyncIterator[Built]:
     """`key`: fields of the API key, such as budget_nano."""
@@ -201,14 +215,23 @@ async def built(
         if funds:
             await world.fund(funds)
         clock, told, ledger = world.clock, Told(), Breaking(world.ledger)
-        limiter = InProcessLimiter(-1, tokens_per_day)
+        limiter = InProcessLimiter()
         reserve = Reserve(ledger, limiter, HoldPolicy(1000, STEP, 900))
         policy = CallPolicy(attempt_s, 5.0, retries, attempts_max)
         calls = Calls(upstream or SimulatedProvider(), dialects(), reserve, policy, clock, told, lambda: 0.0)
         till = Till(ledger, limiter, clock, told)
         offers = catalogue()
         yield Built(
-            world, Road(lambda: offers, reserve, calls, till, clock), reserve, till, calls, limiter, ledger, told
+            world,
+            Road(lambda: offers, reserve, calls, till, clock),
+            reserve,
+            till,
+            calls,
+            limiter,
+            ledger,
+            told,
+            tokens_per_day,
+            grants,
         )
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from store.world import NOW, PEPPER, opened
 from tollway.errors import ConflictingCredentials, InvalidKey, KeyDisabled, KeyExpired, MissingKey, ScopeMissing
-from tollway.gateway.admit import DIGESTS_MAX, Gate, credential
+from tollway.gateway.admit import CALLERS_MAX, Gate, KeyDefaults, credential
+from tollway.plans.grants import Grants
 from tollway.workspaces.key import Key, new_secret
 
 SECRET, OTHER = new_secret(os.urandom), new_secret(os.urandom)
@@ -48,7 +49,14 @@ def test_no_bytes_are_anything_but_refused(authorization: bytes | None, api_key:
             return None
 
     with pytest.raises((MissingKey, InvalidKey, ConflictingCredentials)):
-        Gate(Nobody(), PEPPER, 0).admit(authorization, api_key, "chat", NOW)
+        Gate(Nobody(), granted, PEPPER, KeyDefaults(0)).admit(authorization, api_key, "chat", NOW)
+
+
+ALL = Grants(plan_id="all", plan_name="All", catalogue="test", version="1", limits={}, features={})
+
+
+def granted(organization_id: str) -> Grants:
+    return ALL
 
 
 class Directory:
@@ -65,7 +73,7 @@ class Directory:
 
 def gate(**fields: object) -> tuple[Gate, Directory]:
     directory = Directory(Key("k", "w", "o", "name", "tw_abcd", **fields))
-    return Gate(directory, PEPPER, 550), directory
+    return Gate(directory, granted, PEPPER, KeyDefaults(550)), directory
 
 
 HEADER = b"Bearer " + SECRET.encode()
@@ -80,7 +88,7 @@ def test_a_good_key_is_a_caller_with_its_margin() -> None:
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"is_disabled": True}, KeyDisabled),
+        ({"state": "revoked"}, KeyDisabled),
         ({"expires_at": NOW}, KeyExpired),
         ({"expires_at": NOW - 1}, KeyExpired),
         ({"scopes": frozenset({"usage"})}, ScopeMissing),
@@ -103,29 +111,33 @@ def test_a_remembered_digest_does_not_remember_that_the_key_was_good() -> None:
 
 def test_strangers_do_not_fill_the_memory() -> None:
     directory = Directory(None)
-    one = Gate(directory, PEPPER, 0)
+    one = Gate(directory, granted, PEPPER, KeyDefaults(0))
     for _ in range(50):
         with pytest.raises(InvalidKey):
             one.admit(b"Bearer " + new_secret(os.urandom).encode(), None, "chat", NOW)
-    assert not one._digests
+    assert not one._callers
     directory.answer = Key("k", "w", "o", "name", "tw_abcd")
-    for number in range(DIGESTS_MAX + 1):
-        one._digests.setdefault((b"%d" % number, None), b"")
     one.admit(HEADER, None, "chat", NOW)
-    assert len(one._digests) == 1
+    known = one._callers.pop((HEADER, None))
+    for number in range(CALLERS_MAX + 1):
+        one._callers.setdefault((b"%d" % number, None), known)
+    one.admit(HEADER, None, "chat", NOW)
+    assert len(one._callers) == 1
 
 
 def test_a_key_of_the_store_until_it_is_revoked(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as world:
             key, secret = await world.store.workspaces.add_key(world.ws, name="second")
-            one = Gate(world.store.workspaces, PEPPER, 0)
+            one = Gate(world.store.workspaces, granted, PEPPER, KeyDefaults(0))
             assert one.admit(b"Bearer " + secret.encode(), None, "chat", NOW).key.id == key.id
             await world.store.workspaces.revoke_key(key.id)
             with pytest.raises(KeyDisabled):
                 one.admit(b"Bearer " + secret.encode(), None, "chat", NOW)
             # Another pepper makes every key a stranger's.
             with pytest.raises(InvalidKey):
-                Gate(world.store.workspaces, b"q" * 32, 0).admit(b"Bearer " + secret.encode(), None, "chat", NOW)
+                Gate(world.store.workspaces, granted, b"q" * 32, KeyDefaults(0)).admit(
+                    b"Bearer " + secret.encode(), None, "chat", NOW
+                )
 
     asyncio.run(scenario())

@@ -44,7 +44,7 @@ def fed(*pieces: bytes) -> Delivered:
     """As the road does it: the estimate is asked for after each piece."""
     delivered = Delivered()
     for piece in pieces:
-        delivered.add(piece)
+        delivered.add(piece, piece.count(b"data:"))
         assert delivered.tokens_estimate >= 0
     return delivered
 

@@ -25,7 +25,7 @@ def worst(input_tokens: int, output_tokens: int, scale: int = 1) -> int:
 
 
 def used_today(house: Built, passage: Passage) -> int:
-    return house.limiter.tokens_used(passage.caller.key, passage.created)
+    return house.limiter._days.seen(int(passage.created) // DAY).get(passage.caller.key.id, 0)
 
 
 def run(scenario: object) -> None:

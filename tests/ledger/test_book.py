@@ -27,7 +27,14 @@ def book(posted: int = 100, frozen: int = 0) -> Book:
 
 def hold(name: str, nano: int, budget: Budget | None = None) -> Hold:
     return Hold(
-        name, workspace_id="w", key_id="k", amount_nano=nano, opened_at=DAY * 86_400, expires_at=0, budget=budget
+        name,
+        workspace_id="w",
+        key_id="k",
+        amount_nano=nano,
+        opened_at=DAY * 86_400,
+        expires_at=0,
+        day=DAY,
+        budget=budget,
     )
 
 

@@ -49,5 +49,7 @@ def test_r7_nothing_is_lost_and_nothing_goes_negative(charge, hold, available) -
 
 
 def test_a_hold_belongs_to_the_day_it_was_opened_in() -> None:
-    hold = Hold("r", workspace_id="w", key_id="k", amount_nano=1, opened_at=86_400 * 20_000 + 86_399, expires_at=0)
+    hold = Hold(
+        "r", workspace_id="w", key_id="k", amount_nano=1, opened_at=86_400 * 20_000 + 86_399, expires_at=0, day=20_000
+    )
     assert (hold.day, hold.state) == (20_000, "open")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from providers.served import CHUNKED, OK, SPLIT, Server, asked, client, served, streamed
 from tollway.providers.connection import HEADER_BYTES_MAX, ReplyTooLarge
-from tollway.providers.upstream import HttpUpstream
+from tollway.providers.upstream import HttpStream, HttpUpstream
 
 
 def test_a_request_says_what_it_must_and_no_more() -> None:
@@ -235,5 +235,153 @@ def test_pain_51_cancelling_cuts_the_connection_at_once(phase: str) -> None:
             await asyncio.wait_for(server.lost.wait(), 1)
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+    asyncio.run(scenario())
+
+
+def test_a_pump_hands_over_each_read_until_it_is_told_to_stop() -> None:
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED)
+        for piece in (b"a", b"b", b"c", b"d"):
+            await asyncio.sleep(0.02)
+            writer.write(b"1\r\n" + piece + b"\r\n")
+        writer.write(b"0\r\n\r\n")
+
+    async def scenario() -> None:
+        seen = list[bytes]()
+
+        def take(data: bytes) -> bool:
+            seen.append(data)
+            return not data.startswith(b"b")
+
+        async with served(Server(slowly, OK)) as server, client() as upstream:
+            stream = await upstream.open(asked(server.port), 5)
+            assert isinstance(stream, HttpStream)
+            assert await stream.pump(take)
+            assert (b"".join(seen), stream.is_over) == (b"ab", False)
+            assert not await stream.pump(take)
+            assert (b"".join(seen), stream.is_over) == (b"abcd", True)
+            await stream.close()
+            assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
+            assert server.connections == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("way", ["break", "silence", "fault", "cancel"])
+def test_a_pump_ends_with_what_went_wrong(way: str) -> None:
+    async def one(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED)
+        await asyncio.sleep(0.05)
+        writer.write(b"1\r\na\r\n")
+        if way == "break":
+            writer.close()
+        await asyncio.sleep(1)
+
+    expected = {
+        "break": ConnectionError,
+        "silence": TimeoutError,
+        "fault": KeyError,
+        "cancel": asyncio.CancelledError,
+    }
+
+    async def scenario() -> None:
+        seen = list[bytes]()
+
+        def take(data: bytes) -> bool:
+            seen.append(data)
+            if way == "fault":
+                raise KeyError
+            return True
+
+        async with served(Server(one)) as server, client(idle_timeout_s=0.3) as upstream:
+            stream = await upstream.open(asked(server.port), 5)
+            assert isinstance(stream, HttpStream)
+            task = asyncio.ensure_future(stream.pump(take))
+            await asyncio.sleep(0.15)
+            if way == "cancel":
+                task.cancel()
+            with pytest.raises(expected[way]):
+                await task
+            assert seen == [b"a"]
+            await stream.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_time_of_a_stream_is_set_anew_once_it_has_begun() -> None:
+    async def slow(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"1\r\na\r\n")
+        await asyncio.sleep(0.4)
+        writer.write(b"1\r\nb\r\n")
+        await asyncio.sleep(3)
+
+    async def scenario() -> None:
+        async with served(Server(slow)) as server, client() as upstream:
+            stream = await upstream.open(asked(server.port), 0.2)
+            assert isinstance(stream, HttpStream)
+            stream.allow(0.7)
+            assert await stream.next() == b"a"
+            assert await stream.next() == b"b"
+            with pytest.raises(TimeoutError):
+                await stream.next()
+            await stream.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_timer_that_an_earlier_request_has_left_does_not_cut_a_later_one() -> None:
+    async def slow(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.4)
+        writer.write(OK)
+
+    async def scenario() -> None:
+        async with served(Server(OK, slow, OK, slow)) as server, client() as upstream:
+            await upstream.fetch(asked(server.port), 0.2)
+            assert (await upstream.fetch(asked(server.port), 5))[2] == b"{}"
+            # And a long one does not keep a short one.
+            await upstream.fetch(asked(server.port), 5)
+            with pytest.raises(TimeoutError):
+                await upstream.fetch(asked(server.port), 0.1)
+            assert server.connections == 1
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_nobody_read_to_its_end_does_not_keep_its_connection_paused() -> None:
+    large = b"HTTP/1.1 200 OK\r\ncontent-length: 400000\r\n\r\n" + b"x" * 400_000
+
+    async def scenario() -> None:
+        async with served(Server(large, OK)) as server, client() as upstream:
+            stream = await upstream.open(asked(server.port), 5)
+            await asyncio.sleep(0.1)
+            await stream.close()
+            assert (await upstream.fetch(asked(server.port), 2))[2] == b"{}"
+
+    asyncio.run(scenario())
+
+
+def test_headers_of_interim_answers_are_not_those_of_the_answer() -> None:
+    answer = (
+        b"HTTP/1.1 103 Early Hints\r\nretry-after: 9\r\n\r\n"
+        b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 4\r\n\r\nbusy"
+    )
+
+    async def scenario() -> None:
+        async with served(Server(answer)) as server, client() as upstream:
+            assert await upstream.fetch(asked(server.port), 5) == (503, {"retry-after": "7"}, b"busy")
+
+    asyncio.run(scenario())
+
+
+def test_a_truncated_answer_that_said_its_length_is_broken_whatever_it_says_of_its_connection() -> None:
+    def short_and_closed(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\nContent-Length: 9\r\n\r\nhalf")
+        writer.close()
+
+    async def scenario() -> None:
+        async with served(Server(short_and_closed)) as server, client() as upstream:
+            with pytest.raises(ConnectionError):
+                await upstream.fetch(asked(server.port), 5)
 
     asyncio.run(scenario())

@@ -106,6 +106,19 @@ def test_nothing_smuggles_a_second_request() -> None:
     assert target[:3] == ("host.test", 443, True)
     for headers in ({"x": "a\r\nevil: b"}, {"x": "a\nevil: b"}, {"x\r\n": "a"}):
         with pytest.raises(ValueError, match="line break"):
-            request_head(target, headers, 2)
+            request_head(target, headers)
     with pytest.raises(ConnectionError):
         pool.target("https://host.test/v1/ch at")
+
+
+def test_the_head_of_a_url_is_made_anew_when_its_headers_change() -> None:
+    """A key that was exchanged must not go on being sent, be it in the same dictionary."""
+    pool = Pool(1)
+    headers = {"authorization": "Bearer a"}
+    _, first = pool.request_head("http://host.test/v1", headers)
+    assert b"authorization: Bearer a\r\n" in first
+    headers["authorization"] = "Bearer b"
+    _, second = pool.request_head("http://host.test/v1", headers)
+    assert b"authorization: Bearer b\r\n" in second
+    assert b"Bearer a" not in second
+    assert pool.request_head("http://host.test/v1", {"authorization": "Bearer b"})[1] is second

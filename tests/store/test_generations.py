@@ -135,14 +135,18 @@ def test_sums_by_bucket_and_group(tmp_path) -> None:
     asyncio.run(scenario())
 
 
-def test_tokens_of_a_day_by_key(tmp_path) -> None:
+def test_what_was_counted_in_a_day(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as world:
             await world.fund(10_000)
             await ask_for(world, "a", 10, input_tokens=1, output_tokens=2)
             await ask_for(world, "b", 10, input_tokens=3, output_tokens=4)
-            assert await world.store.generations.tokens_by_key(NOW // 86_400) == {world.key.id: 10}
-            assert await world.store.generations.tokens_by_key(NOW // 86_400 + 1) == {}
+            tokens, requests = await world.store.generations.counted(NOW // 86_400)
+            assert (tokens, requests) == (
+                dict.fromkeys((world.key.id, world.ws), 10),
+                dict.fromkeys((world.key.id, world.ws), 2),
+            )
+            assert await world.store.generations.counted(NOW // 86_400 + 1) == ({}, {})
 
     asyncio.run(scenario())
 

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tollway.ledger.budget import Budget
+from tollway.ledger.hold import Hold
 from tollway.ledger.transfer import credit
 from tollway.metering.rating import Charge
 from tollway.money.amount import NanoUSD
-from tollway.ports import Balance, Generation, HoldOrder, Settled, Settlement
+from tollway.ports import Balance, Generation, Settled, Settlement
 from tollway.store import EmbeddedStore
 from tollway.store.sqlite import open_writer
 from tollway.workspaces.key import Key
@@ -69,11 +71,22 @@ class World:
         ws = ws or self.ws
         await self.ledger.post(credit("topup", ws, nano, external_ref=ref or self.store.ids.new()))
 
-    def order(self, hold_id: str, nano: int, key: Key | None = None, lasts: int = 900) -> HoldOrder:
+    def order(self, hold_id: str, nano: int, key: Key | None = None, lasts: int = 900) -> Hold:
         key = key or self.key
         now = int(self.clock.time)
-        return HoldOrder(
-            hold_id, key.workspace_id, key, nano, "openai/gpt@2026-01-01", 1000, "gpt@openai", now, now + lasts
+        budget = None if key.budget_nano is None else Budget(key.budget_nano, key.budget_window)
+        return Hold(
+            hold_id,
+            key.workspace_id,
+            key.id,
+            nano,
+            now,
+            now + lasts,
+            now // 86_400,
+            budget,
+            "openai/gpt@2026-01-01",
+            1000,
+            "gpt@openai",
         )
 
     def generation(self, hold_id: str, key: Key | None = None, **fields: object) -> Generation:

@@ -38,7 +38,7 @@ ONE = Generation(
     ttft_ms=120,
     receipt=b'{"secret": "never"}',
 )
-STAGES = {"hold": 0.0007, "call": 0.8, "total": 0.812}
+STAGES = {"hold": 700, "call": 800_000, "total": 812_000}
 
 
 def test_a_json_line():
@@ -120,6 +120,9 @@ SECRETS = [
     f"sk-ant-api03-{CANARY}",
     f"tw_{CANARY}",
     f"twa_{CANARY}",
+    f"tws_{CANARY}",
+    f"twi_{CANARY}",
+    f"twr_{CANARY}",
     f"gsk_{CANARY}",
     f"xai-{CANARY}",
     f"AIza{CANARY}",

@@ -43,7 +43,7 @@ def test_every_request_has_one_line_and_is_counted_once():
     out = io.BytesIO()
     one = RequestTelemetry(stream=out)
     for number in range(5_000):
-        one.finished(generation(number), {"call": 0.1})
+        one.finished(generation(number), {"call": 100_000})
         if number % 10 == 0:
             one.refused("invalid_api_key", 401, ID)
             one.upstream_failed("p", "server")
@@ -126,14 +126,6 @@ def test_one_request_that_cannot_be_told_does_not_silence_the_others(caplog):
     assert "could not be told" in caplog.text
 
 
-def test_stages_are_copied():
-    one, stages = RequestTelemetry(stream=io.BytesIO()), {"call": 0.1}
-    one.finished(generation(), stages)
-    stages["later"] = 1.0
-    assert b"later" not in one.metrics_text()
-    one.close()
-
-
 def test_text_format():
     out = io.BytesIO()
     one = RequestTelemetry("text", stream=out)
@@ -159,7 +151,7 @@ def test_neither_prompts_nor_receipts_reach_lines_or_metrics():
                 receipt=json.dumps({"metadata": {"x": CANARY}, "attempts": [{"message": CANARY}]}).encode(),
                 model_asked=f"sk-{CANARY}0123",
             ),
-            {"call": 0.1},
+            {"call": 100_000},
         )
         one.close()
         assert CANARY.encode() not in out.getvalue() + one.metrics_text()
@@ -167,7 +159,7 @@ def test_neither_prompts_nor_receipts_reach_lines_or_metrics():
 
 def test_a_request_costs_the_loop_next_to_nothing():
     one = RequestTelemetry(stream=io.BytesIO())
-    ended, stages = generation(), {"call": 0.1, "hold": 0.001}
+    ended, stages = generation(), {"call": 100_000, "hold": 1_000}
     # About 0.7 us, while the thread runs beside it; the bound is for machines under load.
     assert min(timeit.repeat(lambda: one.finished(ended, stages), number=500, repeat=9)) / 500 < 50e-6
     one.close()

@@ -95,7 +95,7 @@ async def received(*generations, count):
         coming = asyncio.create_task(tap.await_trace(collect, timeout=20))
         await asyncio.sleep(0)  # it listens from now on
         for generation in generations:
-            one.finished(generation, {"call": 0.8})
+            one.finished(generation, {"call": 800_000})
         await asyncio.to_thread(one.close)
         await coming
         return spans

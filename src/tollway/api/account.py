@@ -11,19 +11,21 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from tollway.api.acting import acting
 from tollway.api.edge import Number, Page, cents, documented, iso, needs, number, said, usd
 from tollway.api.rooms import Rooms
 from tollway.gateway.admit import Caller
 from tollway.ledger.budget import Budget, Window
 from tollway.money.amount import NANO_PER_CENT
 from tollway.store.wallets import Transaction
+from tollway.workspaces.actor import Actor
 from tollway.workspaces.key import Key
 
 TOP_UP_THRESHOLD_NANO = 500 * NANO_PER_CENT
 TOP_UP_AMOUNT_NANO = 2_500 * NANO_PER_CENT
 """What automatic top-up would do by default (contract.md); it cannot be switched on in this version."""
 _RESETS: dict[str, str | None] = {"day": "daily", "week": "weekly", "month": "monthly", "lifetime": None}
-WalletCaller = Annotated[Caller, needs("wallet")]
+WalletActor = Annotated[Actor, acting("wallet")]
 KeyCaller = Annotated[Caller, needs("usage")]
 Kind = Literal[
     "topup",
@@ -84,14 +86,35 @@ class TransactionList(msgspec.Struct):
 
 
 class RateLimit(msgspec.Struct):
-    """Requests per minute; -1: no limit."""
+    """Requests per minute that are in force, of key or plan, whichever is less; -1: no limit."""
 
     requests: int
     interval: str
+    note: str = "`X-RateLimit-*` of every reply says what remains of it."
+
+
+class KeyLimits(msgspec.Struct):
+    """What the key was given for itself; -1: no limit of its own."""
+
+    requests_per_minute: int
+    tokens_per_day: int
+
+
+class PlanLimits(msgspec.Struct):
+    """What the plan of the key's organization gives; -1: no limit."""
+
+    plan: str
+    requests_per_minute: int
+    tokens_per_day: int
+    max_context_tokens: int
 
 
 class KeyFacts(msgspec.Struct):
-    """What a key may spend and has spent, in USD. Its spending includes what its running requests hold."""
+    """What a key may spend and has spent, in USD. Its spending includes what its running requests hold.
+
+    byok_*: spending with keys of the caller's own, which this version does not take. is_provisioning_key: an older name
+    of is_management_key.
+    """
 
     id: str
     label: str
@@ -107,12 +130,18 @@ class KeyFacts(msgspec.Struct):
     usage_weekly: Number
     usage_monthly: Number
     byok_usage: int
+    byok_usage_daily: int
+    byok_usage_weekly: int
+    byok_usage_monthly: int
     include_byok_in_limit: bool
     is_free_tier: bool
     is_management_key: bool
+    is_provisioning_key: bool
     expires_at: str | None
     creator_user_id: str | None
     rate_limit: RateLimit
+    key_limits: KeyLimits
+    plan_limits: PlanLimits
 
 
 class KeyFactsReply(msgspec.Struct):
@@ -157,9 +186,9 @@ class Account:
         add("/v1/key", self.key, methods=["GET"], **documented(KeyFactsReply))
         add("/v1/credits", self.credits, methods=["GET"], **documented(CreditsReply))
 
-    async def wallet(self, caller: WalletCaller) -> Response:
+    async def wallet(self, actor: WalletActor) -> Response:
         """The wallet as of now: what it has, what running requests hold, what a new one may take."""
-        balance = self._rooms.store.wallets.balance(caller.key.workspace_id)
+        balance = self._rooms.store.wallets.balance(actor.workspace_id)
         posted, held, available = balance.posted_nano, balance.held_nano, balance.available_nano
         wallet = Wallet(
             cents(posted),
@@ -174,10 +203,10 @@ class Account:
         )
         return said(WalletReply(wallet))
 
-    async def transactions(self, caller: WalletCaller, asked: Annotated[TransactionsQuery, Query()]) -> Response:
+    async def transactions(self, actor: WalletActor, asked: Annotated[TransactionsQuery, Query()]) -> Response:
         """What came into the wallet and what was taken, newest first."""
         found = await self._rooms.store.wallets.history(
-            caller.key.workspace_id, limit=asked.limit, after=asked.after or "", type=asked.type or ""
+            actor.workspace_id, limit=asked.limit, after=asked.after or "", type=asked.type or ""
         )
         rows = [_transaction(one) for one in found.transactions]
         return said(TransactionList(rows, bool(found.next_cursor), found.next_cursor or None))
@@ -187,6 +216,8 @@ class Account:
         key = caller.key
         spent = self._spent(key, key.budget_window)
         limit = key.budget_nano
+        grants = caller.grants
+        window = await self._rooms.limiter.window(caller.quota, self._rooms.clock.now())
         facts = KeyFacts(
             id=key.id,
             label=key.name,
@@ -202,18 +233,31 @@ class Account:
             usage_weekly=number(usd(self._spent(key, "week"))),
             usage_monthly=number(usd(self._spent(key, "month"))),
             byok_usage=0,
+            byok_usage_daily=0,
+            byok_usage_weekly=0,
+            byok_usage_monthly=0,
             include_byok_in_limit=False,
             is_free_tier=False,
             is_management_key="keys" in key.scopes,
+            is_provisioning_key="keys" in key.scopes,
             expires_at=None if key.expires_at is None else iso(key.expires_at * 1000),
-            creator_user_id=None,
-            rate_limit=RateLimit(self._rooms.limiter.window(key, self._rooms.clock.now()).limit, "1m"),
+            creator_user_id=self._creator(key),
+            rate_limit=RateLimit(window.limit, "1m"),
+            key_limits=KeyLimits(key.requests_per_minute, key.tokens_per_day),
+            plan_limits=PlanLimits(
+                grants.plan_id, grants.requests_per_minute, grants.tokens_per_day, grants.max_context_tokens
+            ),
         )
         return said(KeyFactsReply(facts))
 
-    async def credits(self, caller: WalletCaller) -> Response:
+    def _creator(self, key: Key) -> str | None:
+        """The member who made the key, None where it was an operator, another key, or somebody who has left."""
+        members = self._rooms.store.people.members_of(key.organization_id)
+        return next((one.user_id for one in members if one.user_id == key.created_by), None)
+
+    async def credits(self, actor: WalletActor) -> Response:
         """What was ever put into the wallet, and what was ever charged."""
-        workspace_id = caller.key.workspace_id
+        workspace_id = actor.workspace_id
         balance = self._rooms.store.wallets.balance(workspace_id)
         # What the keys have spent and hold, without what is held: I3 and I10 of money.md say that these add up.
         keys = self._rooms.store.workspaces.keys_of(workspace_id)

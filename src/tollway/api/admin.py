@@ -13,14 +13,17 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from tollway.api import admin_keys
-from tollway.api.admin_keys import Keys
+from tollway.api import admin_keys, admin_workspaces
+from tollway.api.admin_keys import AdminKeys
+from tollway.api.admin_workspaces import AdminWorkspaces, WorkspaceEntry, workspace_entry
 from tollway.api.edge import AskedBody, Money, Operator, Page, body_of, documented, iso, paged, said, usd
 from tollway.api.rooms import Rooms
+from tollway.api.workspaces import Naming
 from tollway.errors import InvalidField
 from tollway.money.amount import NANO_MAX
 from tollway.store.wallets import Moved
-from tollway.workspaces.workspace import Organization, Workspace
+from tollway.workspaces.actor import By
+from tollway.workspaces.workspace import Organization
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Reference = Annotated[
@@ -33,13 +36,6 @@ _log = logging.getLogger("tollway.admin")
 class NewOrganization(AskedBody):
     """An organization to make."""
 
-    name: Text
-
-
-class NewWorkspace(AskedBody):
-    """A workspace to make, with an empty wallet."""
-
-    organization_id: Text
     name: Text
 
 
@@ -68,16 +64,7 @@ class OrganizationEntry(msgspec.Struct):
     id: str
     name: str
     created_at: str
-    workspaces: list["WorkspaceEntry"]
-
-
-class WorkspaceEntry(msgspec.Struct):
-    """A workspace: the tenant of every request."""
-
-    id: str
-    organization_id: str
-    name: str
-    created_at: str
+    workspaces: list[WorkspaceEntry]
 
 
 class WalletEntry(msgspec.Struct):
@@ -116,12 +103,6 @@ class OrganizationList(msgspec.Struct):
     next_cursor: str | None
 
 
-class WorkspaceReply(msgspec.Struct):
-    """A workspace."""
-
-    data: WorkspaceEntry
-
-
 class WalletList(msgspec.Struct):
     """Wallets, oldest workspace first."""
 
@@ -137,9 +118,9 @@ class PostedReply(msgspec.Struct):
 
 
 REPLIES: tuple[type[msgspec.Struct], ...] = (
-    OrganizationReply, OrganizationList, WorkspaceReply, WalletList, PostedReply, *admin_keys.REPLIES
+    OrganizationReply, OrganizationList, WalletList, PostedReply, *admin_workspaces.REPLIES
 )  # fmt: skip
-BODIES = (NewOrganization, NewWorkspace, Credit, Movement, admin_keys.NewKey)
+BODIES = (NewOrganization, Credit, Movement, *admin_keys.BODIES, *admin_workspaces.BODIES)
 Pages = Annotated[Page, Query()]
 
 
@@ -148,7 +129,7 @@ class Admin:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._keys = Keys(rooms)
+        self._keys, self._workspaces = AdminKeys(rooms), AdminWorkspaces(rooms)
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
@@ -160,16 +141,13 @@ class Admin:
             methods=["POST"],
             **documented(OrganizationReply, body=NewOrganization, status=201),
         )
-        add(
-            "/admin/workspaces",
-            self.add_workspace,
-            methods=["POST"],
-            **documented(WorkspaceReply, body=NewWorkspace, status=201),
-        )
+        renamed = documented(OrganizationReply, body=Naming)
+        add("/admin/organizations/{organization_id}", self.rename_organization, methods=["PATCH"], **renamed)
         add("/admin/wallets", self.wallets, methods=["GET"], **documented(WalletList))
         add("/admin/wallets/transfer", self.move, methods=["POST"], **documented(PostedReply, body=Movement))
         credited = documented(PostedReply, body=Credit)
         add("/admin/wallets/{workspace_id}/credit", self.credit, methods=["POST"], **credited)
+        self._workspaces.add_to(router)
         self._keys.add_to(router)
 
     async def organizations(self, _: Operator, page: Pages) -> Response:
@@ -187,13 +165,14 @@ class Admin:
         _log.info("operator %s made organization %s", operator, made.id)
         return said(OrganizationReply(self._organization(made)), 201)
 
-    async def add_workspace(
-        self, operator: Operator, asked: Annotated[NewWorkspace, body_of(NewWorkspace)]
+    async def rename_organization(
+        self, operator: Operator, organization_id: str, asked: Annotated[Naming, body_of(Naming)]
     ) -> Response:
-        """Make a workspace with an empty wallet in an organization."""
-        made = await self._rooms.store.workspaces.add_workspace(asked.organization_id, asked.name)
-        _log.info("operator %s made workspace %s", operator, made.id)
-        return said(WorkspaceReply(_workspace(made)), 201)
+        """Give an organization another name."""
+        renamed = await self._rooms.store.workspaces.rename_organization(
+            organization_id, asked.name, by=By("operator", operator)
+        )
+        return said(OrganizationReply(self._organization(renamed)))
 
     async def wallets(self, _: Operator, page: Pages) -> Response:
         """Every wallet as it is now."""
@@ -237,7 +216,7 @@ class Admin:
     def _organization(self, one: Organization) -> OrganizationEntry:
         inside = [ws for ws in self._rooms.store.workspaces.workspaces.values() if ws.organization_id == one.id]
         inside.sort(key=lambda ws: (ws.created_at, ws.id))
-        return OrganizationEntry(one.id, one.name, iso(one.created_at * 1000), [_workspace(ws) for ws in inside])
+        return OrganizationEntry(one.id, one.name, iso(one.created_at * 1000), [workspace_entry(ws) for ws in inside])
 
     def _wallet(self, workspace_id: str) -> WalletEntry:
         workspace = self._rooms.store.workspaces.workspace(workspace_id)
@@ -251,7 +230,3 @@ class Admin:
             usd(balance.frozen_nano),
             usd(balance.available_nano),
         )
-
-
-def _workspace(one: Workspace) -> WorkspaceEntry:
-    return WorkspaceEntry(one.id, one.organization_id, one.name, iso(one.created_at * 1000))

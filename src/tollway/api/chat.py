@@ -21,7 +21,6 @@ from tollway.errors import (
     IdempotencyMismatch,
     InvalidField,
     PayloadTooLarge,
-    RateLimited,
     RequestInProgress,
     ShuttingDown,
     TollwayError,
@@ -121,67 +120,87 @@ class ChatEndpoint:
         try:
             if self._is_draining():
                 raise ShuttingDown
-            now = self._clock.now()
-            caller = self._gate.admit(authorization, api_key, "chat", now)
+            peer = scope.get("client")
+            address = peer[0] if peer else ""
+            caller = self._gate.admit(authorization, api_key, "chat", self._clock.now(), address)
             if announced > self._bytes_max:
                 raise PayloadTooLarge(f"the body has {announced} bytes; at most {self._bytes_max} are accepted")
             body = await read_body(receive, self._bytes_max)
-            chat = read_chat(body, self._bytes_max)
-            passage = self._road.enter(chat, caller, request_id, started)
+            passage = self._road.enter(read_chat(body, self._bytes_max), caller, request_id, started)
             if idempotency_key is not None and await self._replayed(caller, idempotency_key, body, send, reply_headers):
                 return
         except CallerLeft:
             return
         except TollwayError as error:
-            if caller is not None:
-                reply_headers += window_headers(self._limiter.window(caller.key, self._clock.now()))
             self._telemetry.refused(error.code, error.status, request_id)
-            await answer(send, *error_response(error, reply_headers))
+            await self._refuse(error, caller, None, send, reply_headers)
             return
         line = Line(passage)
         watch = Watch(receive, line)
         self._watches.add(watch)
         try:
-            await self._answer(passage, line, send, reply_headers, idempotency_key)
+            if passage.chat.stream or idempotency_key is not None:
+                await self._answer(passage, line, send, reply_headers, idempotency_key)
+            else:
+                await self._whole(passage, line, send, reply_headers)
         finally:
             self._watches.end(watch)
+
+    async def _whole(self, passage: Passage, line: Line, send: Send, headers: Headers) -> None:
+        """Take the road of a plain answer that nobody asked to keep: most requests."""
+        try:
+            body = await self._road.whole(passage, line)
+        except ClientGone:
+            return
+        except TollwayError as error:
+            await self._fail(error, passage, send, headers)
+            return
+        except Exception:
+            await self._refuse(Broken(), passage.caller, passage.window, send, headers)
+            raise
+        window = passage.window
+        told = () if window is None else window_headers(window)
+        await answer(send, 200, (JSON_TYPE, (b"content-length", b"%d" % len(body)), *headers, *told), body)
 
     async def _answer(self, passage: Passage, line: Line, send: Send, headers: Headers, key: bytes | None) -> None:
         """Take the road and send what comes of it; `headers` are those of every reply."""
         keep = _Keep(self._replies, passage.caller.key.workspace_id, key)
-        sink = StreamSink(send, headers, self.streams, keep)
+        sink = StreamSink(send, passage, headers, self.streams, keep)
         try:
-            self._take(passage, headers)
             if passage.chat.stream:
                 await self._road.stream(passage, line, sink)
             else:
                 body = await self._road.whole(passage, line, keep.whole)
                 keep.end()
-                await answer(send, 200, [JSON_TYPE, (b"content-length", b"%d" % len(body)), *headers], body)
+                told = [JSON_TYPE, (b"content-length", b"%d" % len(body)), *headers, *sink.window()]
+                await answer(send, 200, told, body)
         except ClientGone:
             keep.forget()
         except TollwayError as error:
             keep.forget()
-            if not passage.held_nano and not passage.attempts:
-                self._telemetry.refused(error.code, error.status, passage.id)
             if not sink.has_started:
-                await answer(send, *error_response(error, headers))
+                await self._fail(error, passage, send, headers)
         except Exception:
             keep.forget()
             if not sink.has_started:
-                await answer(send, *error_response(Broken(), headers))
+                await self._refuse(Broken(), passage.caller, passage.window, send, headers)
             raise
         finally:
             sink.close()
 
-    def _take(self, passage: Passage, headers: Headers) -> None:
-        """Count the request in its window. The window's headers are owed also when it refuses."""
-        try:
-            window = self._limiter.take_request(passage.caller.key, passage.created)
-        except RateLimited:
-            headers.extend(window_headers(self._limiter.window(passage.caller.key, passage.created)))
-            raise
-        headers.extend(window_headers(window))
+    async def _fail(self, error: TollwayError, passage: Passage, send: Send, headers: Headers) -> None:
+        """Answer a request that was refused on the road, or that no provider could answer."""
+        if not passage.held_nano and not passage.attempts:
+            self._telemetry.refused(error.code, error.status, passage.id)
+        await self._refuse(error, passage.caller, passage.window, send, headers)
+
+    async def _refuse(
+        self, error: TollwayError, caller: Caller | None, window: Window | None, send: Send, headers: Headers
+    ) -> None:
+        """Answer an error. The window's headers are owed to everybody whom we know."""
+        if caller is not None:
+            headers += window_headers(window or await self._limiter.window(caller.quota, self._clock.now()))
+        await answer(send, *error_response(error, headers))
 
     async def _replayed(self, caller: Caller, key: bytes, body: bytes, send: Send, headers: Headers) -> bool:
         """Answer from the stored replies (money.md R10); False when the request is new."""
@@ -200,7 +219,7 @@ class ChatEndpoint:
             case _:
                 content = begun.content_type.encode()
                 told = [(b"content-type", content), (b"content-length", b"%d" % len(begun.body)), *headers]
-                told += window_headers(self._limiter.window(caller.key, now))
+                told += window_headers(await self._limiter.window(caller.quota, now))
                 await answer(send, begun.status, [*told, (b"idempotent-replayed", b"true")], begun.body)
                 return True
 
@@ -258,10 +277,11 @@ class _Keep:
 class StreamSink:
     """See `Sink`: writes events to the caller, nothing buffered."""
 
-    __slots__ = ("_headers", "_keep", "_send", "_streams", "has_started", "idle_ticks", "is_sending")
+    __slots__ = ("_headers", "_keep", "_passage", "_send", "_streams", "has_started", "idle_ticks", "is_sending")
 
-    def __init__(self, send: Send, headers: Headers, streams: "OpenStreams", keep: _Keep) -> None:
+    def __init__(self, send: Send, passage: Passage, headers: Headers, streams: "OpenStreams", keep: _Keep) -> None:
         self._send = send
+        self._passage = passage
         self._headers = headers
         self._streams = streams
         self._keep = keep
@@ -269,10 +289,16 @@ class StreamSink:
         self.is_sending = False
         self.idle_ticks = 0
 
+    def window(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers of the window that the request was counted in."""
+        window = self._passage.window
+        return () if window is None else window_headers(window)
+
     async def start(self) -> None:
         self.has_started = True
         self._streams.add(self)
-        await self._send({"type": "http.response.start", "status": 200, "headers": [*_STREAM_HEADERS, *self._headers]})
+        headers = [*_STREAM_HEADERS, *self._headers, *self.window()]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def send(self, data: bytes) -> None:
         if data:

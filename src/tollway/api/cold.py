@@ -14,10 +14,18 @@ from starlette.routing import Match, Route
 
 from tollway import __version__
 from tollway.api.account import Account
+from tollway.api.activity import Activities
 from tollway.api.admin import Admin
+from tollway.api.admin_members import AdminMembers
+from tollway.api.admin_plans import AdminPlans
+from tollway.api.alerts import Alerts
 from tollway.api.asgi import Application
+from tollway.api.auth import Auth
 from tollway.api.edge import encoded, invalid
 from tollway.api.generations import Generations
+from tollway.api.keys import Keys
+from tollway.api.limits import LimitReports
+from tollway.api.members import Members
 from tollway.api.models import Models
 from tollway.api.openapi import HOT_PATHS, document
 from tollway.api.page import page
@@ -25,6 +33,8 @@ from tollway.api.quotes import Quotes
 from tollway.api.rooms import Rooms
 from tollway.api.trace import Trace, refusal
 from tollway.api.usage import UsageReports
+from tollway.api.webhooks import Webhooks
+from tollway.api.workspaces import Workspaces
 from tollway.errors import BadRequest, Broken, MethodNotAllowed, NotFound, Refused, TollwayError
 from tollway.jsontypes import JSON
 
@@ -43,7 +53,24 @@ def build(rooms: Rooms) -> Application:
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(Exception, _refused)
     models = Models(rooms)
-    for room in (models, Account(rooms), Generations(rooms), UsageReports(rooms), Quotes(rooms), Admin(rooms)):
+    for room in (
+        models,
+        Account(rooms),
+        Generations(rooms),
+        UsageReports(rooms),
+        Activities(rooms),
+        Quotes(rooms),
+        Auth(rooms),
+        Members(rooms),
+        LimitReports(rooms),
+        Keys(rooms),
+        Workspaces(rooms),
+        Webhooks(rooms),
+        Alerts(rooms),
+        Admin(rooms),
+        AdminPlans(rooms),
+        AdminMembers(rooms),
+    ):
         room.add_to(app.router)
     _describe(app)
     models.stock()

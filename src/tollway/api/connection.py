@@ -6,12 +6,12 @@ request. Here the head waits for the first bytes of the body and is checked as a
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from tollway.api.asgi import Message
+from tollway.api.asgi import Message, Send
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -101,6 +101,12 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(after_s, self.timeout_keep_alive_handler)
 
 
+def writer(send: Send) -> Callable[[bytes], bool] | None:
+    """`Exchange.write` of the exchange that `send` belongs to, None if it is another server's."""
+    exchange = getattr(send, "__self__", None)
+    return exchange.write if isinstance(exchange, Exchange) else None
+
+
 class Exchange(RequestResponseCycle):
     """One request and its answer. The head is kept until there is something to send behind it."""
 
@@ -127,6 +133,17 @@ class Exchange(RequestResponseCycle):
             self._continue(message.get("body", b""), is_last=not message.get("more_body", False))
         else:
             raise RuntimeError(f"{kind} is out of order")
+
+    def write(self, data: bytes) -> bool:
+        """`send` of a piece of a body that goes on, when nothing has to be waited for. False: nothing was sent."""
+        if self.disconnected:
+            return True
+        if self.flow.write_paused:
+            return False
+        if not self.response_started or self.response_complete:
+            raise RuntimeError("a piece of a body is out of order")
+        self._continue(data, is_last=False)
+        return True
 
     def _start(self, message: Message) -> bytes:
         self.response_started = True

@@ -18,9 +18,10 @@ from starlette.responses import Response
 
 from tollway.api.rooms import Rooms
 from tollway.api.trace import Trace
-from tollway.errors import InvalidField, InvalidJSON, InvalidKey, MissingKey, TollwayError
+from tollway.errors import InvalidField, InvalidJSON, InvalidKey, MissingKey, RateLimited, TollwayError
 from tollway.gateway.admit import Caller, credential
 from tollway.money.amount import NanoUSD, NotAnAmount, format_cents, format_usd, parse_usd
+from tollway.ports import Window
 from tollway.workspaces.key import ADMIN_PREFIX, digest, looks_like_key
 
 Number = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number"})]
@@ -62,21 +63,41 @@ def rooms_of(request: Request) -> Rooms:
 def needs(scope: str) -> Any:
     """A dependency: the caller, whose key must have `scope`. Raises as `Gate.admit`."""
 
-    async def admitted(request: Request) -> Caller:
-        rooms = rooms_of(request)
-        authorization, api_key = _credentials(request)
-        caller = rooms.gate.admit(authorization, api_key, scope, rooms.clock.now())
-        Trace.of(request.scope).caller = caller
-        return caller
+    async def needed(request: Request) -> Caller:
+        return await admitted(request, scope)
 
-    return Depends(admitted)
+    return Depends(needed)
+
+
+async def admitted(request: Request, scope: str) -> Caller:
+    """The caller of this request, counted. Raises as `Gate.admit` and `count`."""
+    rooms, peer = rooms_of(request), request.client
+    address = "" if peer is None else peer.host
+    caller = rooms.gate.admit(*credentials(request), scope, rooms.clock.now(), address)
+    await count(request, caller.key.workspace_id)
+    return caller
+
+
+async def count(request: Request, whom: str) -> None:
+    """Count this request in the minute of a workspace, or of a person without one: chat has its own, smaller window.
+
+    Raises:
+        RateLimited: the minute is full.
+    """
+    rooms, trace = rooms_of(request), Trace.of(request.scope)
+    now = int(rooms.clock.now())
+    try:
+        trace.window = await rooms.limiter.count("api", whom, rooms.api_requests, now)
+    except RateLimited:
+        trace.window = Window(rooms.api_requests, 0, now - now % 60 + 60)
+        raise
 
 
 async def _operator(request: Request) -> str:
     """Who runs this installation: the operator's id, or `local` for the command line of this machine."""
     rooms = rooms_of(request)
     try:
-        secret = credential(*_credentials(request))
+        secret = credential(*credentials(request))
     except MissingKey:
         raise MissingKey("No operator token was sent. Send `Authorization: Bearer twa_...`.") from None
     control = rooms.control_token
@@ -93,7 +114,8 @@ Operator = Annotated[str, Depends(_operator)]
 """The operator who asks. Raises MissingKey, InvalidKey, ConflictingCredentials."""
 
 
-def _credentials(request: Request) -> tuple[bytes | None, bytes | None]:
+def credentials(request: Request) -> tuple[bytes | None, bytes | None]:
+    """The `Authorization` and `x-api-key` headers, None when absent."""
     headers = dict[bytes, bytes](request.scope["headers"])
     return headers.get(b"authorization"), headers.get(b"x-api-key")
 
@@ -215,12 +237,13 @@ def documented(
         shape: what it answers.
         body: what it takes.
         status: of a success.
-        csv: it answers with a table too.
+        csv: it answers with a table too, as CSV and Parquet.
         chat: it takes a chat body too.
     """
     content: dict[str, Any] = {_JSON: {"schema": _reference(shape)}}
     if csv:
         content["text/csv"] = {"schema": {"type": "string"}}
+        content["application/vnd.apache.parquet"] = {"schema": {"type": "string", "format": "binary"}}
     lines = (shape.__doc__ or "").splitlines()
     route: dict[str, Any] = {
         "status_code": status,

@@ -13,16 +13,17 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from tollway.api.edge import Asked, Number, documented, iso, needs, number, said, usd
+from tollway.api.acting import acting
+from tollway.api.edge import Asked, Number, documented, iso, number, said, usd
 from tollway.api.rooms import Rooms
 from tollway.catalogue.offers import ProviderId
-from tollway.gateway.admit import Caller
 from tollway.gateway.receipt import readable
 from tollway.jsontypes import JSON, JSONObject
 from tollway.ledger import chart
 from tollway.store.generations import Kept
+from tollway.workspaces.actor import Actor
 
-UsageCaller = Annotated[Caller, needs("usage")]
+UsageActor = Annotated[Actor, acting("usage")]
 
 
 class Tokens(msgspec.Struct):
@@ -162,14 +163,14 @@ class Generations:
         add("/v1/generations/{generation_id}", self.receipt, methods=["GET"], **documented(GenerationReply))
         add("/v1/generation", self.legacy, methods=["GET"], **documented(LegacyGenerationReply))
 
-    async def receipt(self, caller: UsageCaller, generation_id: str) -> Response:
+    async def receipt(self, actor: UsageActor, generation_id: str) -> Response:
         """The receipt of a request: models, attempts, usage, prices, margin, hold, postings, times."""
-        kept = await self._rooms.store.generations.get(caller.key.workspace_id, generation_id)
+        kept = await self._rooms.store.generations.get(actor.workspace_id, generation_id)
         return said(GenerationReply(_entry(kept)))
 
-    async def legacy(self, caller: UsageCaller, asked: Annotated[GenerationQuery, Query()]) -> Response:
+    async def legacy(self, actor: UsageActor, asked: Annotated[GenerationQuery, Query()]) -> Response:
         """The same request under the field names that other gateways' clients read."""
-        kept = await self._rooms.store.generations.get(caller.key.workspace_id, asked.id)
+        kept = await self._rooms.store.generations.get(actor.workspace_id, asked.id)
         return said(LegacyGenerationReply(_legacy(kept, self._provider_name)))
 
     def _provider_name(self, provider_id: str) -> str:

@@ -6,9 +6,26 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from tollway.api import account, admin, generations, models, quotes, usage
+from tollway.api import (
+    account,
+    activity,
+    admin,
+    admin_plans,
+    alerts,
+    auth,
+    generations,
+    keys,
+    limits,
+    members,
+    models,
+    quotes,
+    usage,
+    webhooks,
+    workspaces,
+)
 from tollway.api.chat_schema import CHAT_OPERATION, CHAT_SCHEMAS
 
 HOT_PATHS: Mapping[str, tuple[str, ...]] = {"/v1/chat/completions": ("POST",)}
@@ -18,10 +35,29 @@ _REPLIES: tuple[type[msgspec.Struct], ...] = (
     *account.REPLIES,
     *generations.REPLIES,
     *usage.REPLIES,
+    *activity.REPLIES,
     *quotes.REPLIES,
+    *auth.REPLIES,
+    *members.REPLIES,
+    *limits.REPLIES,
+    *keys.REPLIES,
+    *workspaces.REPLIES,
+    *webhooks.REPLIES,
+    *alerts.REPLIES,
     *admin.REPLIES,
+    *admin_plans.REPLIES,
 )
-_BODIES = (*quotes.BODIES, *admin.BODIES)
+_BODIES = (
+    *quotes.BODIES,
+    *auth.BODIES,
+    *members.BODIES,
+    *keys.BODIES,
+    *workspaces.BODIES,
+    *webhooks.BODIES,
+    *alerts.BODIES,
+    *admin.BODIES,
+    *admin_plans.BODIES,
+)
 _REFERENCE = "#/components/schemas/{name}"
 _BODY_REFERENCE = "#/components/schemas/{model}"
 _INTRODUCTION = (
@@ -49,10 +85,12 @@ _ERROR: dict[str, Any] = {
 _SCHEMES: dict[str, Any] = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key, `tw_...`."},
     "xApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same key."},
+    "session": {"type": "http", "scheme": "bearer", "description": "The token of a login, `tws_...`."},
     "operator": {"type": "http", "scheme": "bearer", "description": "An operator token, `twa_...`."},
     "metrics": {"type": "http", "scheme": "bearer", "description": "The metrics key, where one is set."},
 }
 _KEYS: list[dict[str, list[str]]] = [{"key": []}, {"xApiKey": []}]
+_OPERATOR: list[dict[str, list[str]]] = [{"operator": []}]
 _ERRORS = {
     "default": {
         "description": "An error.",
@@ -72,20 +110,33 @@ def document(app: FastAPI) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = found["paths"]
     paths["/v1/chat/completions"] = {"post": CHAT_OPERATION}
     paths |= _PROBES
+    security = _security(app)
     for path, methods in paths.items():
         for operation in methods.values():
-            _complete(path, operation)
+            _complete(path, operation, security)
     found["paths"] = dict(sorted(paths.items(), key=lambda one: (one[0].startswith("/admin"), one[0])))
     return found
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _security(app: FastAPI) -> dict[str, Any]:
+    """Operation id -> who may ask, where the dependency that asks who calls says so (`acting.py`)."""
+    found = dict[str, Any]()
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            told = [getattr(one.call, "security", None) for one in route.dependant.dependencies]
+            if any(told):
+                found[route.unique_id] = next(one for one in told if one)
+    return found
+
+
+def _complete(path: str, operation: dict[str, Any], security: Mapping[str, Any]) -> None:
     """Our errors instead of the framework's, and who may ask."""
     responses: dict[str, Any] = operation["responses"]
     responses.pop("422", None)
     responses |= _ERRORS
     if "security" not in operation:
-        operation["security"] = [{"operator": []}] if path.startswith("/admin") else _KEYS
+        usual = _OPERATOR if path.startswith("/admin") else [] if path.startswith("/v1/auth/") else _KEYS
+        operation["security"] = security.get(operation.get("operationId", ""), usual)
 
 
 def _probe(summary: str, media: str, *, security: list[dict[str, list[str]]], **more: str) -> dict[str, Any]:

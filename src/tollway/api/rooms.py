@@ -2,14 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tollway.catalogue.offers import Catalogue
+from tollway.delivery.exchange import Exchange
 from tollway.gateway.admit import Gate
 from tollway.gateway.reserve import HoldPolicy
+from tollway.mail import ConsoleMailer, Outbox
 from tollway.ports import Clock, Ids, Limiter, Telemetry
 from tollway.store import EmbeddedStore
 
 _HOLDS = HoldPolicy(default_max_output_tokens=4_096, rolling_step_tokens=2_048, lifetime_s=900)
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleRules:
+    """How people get in. signup: who may make an account. session_s: how long a login lasts without use, seconds.
+
+    public_url: address of the pages that links in mails lead to, "" if there are none.
+    """
+
+    signup: Literal["open", "invite", "closed"] = "invite"
+    session_s: int = 86_400
+    public_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +34,10 @@ class Rooms:
     catalogue: the catalogue as of now. metrics: the Prometheus text of `/metrics`.
     holds: how much output is reserved where a caller names no bound; what an estimate assumes.
     bytes_max: the largest request body accepted, bytes.
+    api_requests: requests beside chat that a workspace may make per minute; -1: no limit.
     metrics_key: asked of whoever reads `/metrics`, as a bearer token; "" leaves it open.
     control_token: the local command line's own operator credential, made anew at each start; "" means none.
-    is_draining: the server has been told to stop.
+    is_draining: the server has been told to stop. outbox: mails on their way. exchange: sends webhooks.
     """
 
     catalogue: Callable[[], Catalogue]
@@ -35,5 +51,9 @@ class Rooms:
     is_draining: Callable[[], bool]
     bytes_max: int
     holds: HoldPolicy = _HOLDS
+    api_requests: int = 600
     metrics_key: str = field(default="", repr=False)
     control_token: str = field(default="", repr=False)
+    people: PeopleRules = field(default_factory=PeopleRules)
+    outbox: Outbox = field(default_factory=lambda: Outbox(ConsoleMailer()), repr=False)
+    exchange: Exchange = field(default_factory=Exchange, repr=False)

@@ -109,9 +109,8 @@ class _Reply:
 
     def _headers(self) -> Headers:
         headers = [(b"x-request-id", self._trace.request_id.encode())]
-        caller = self._trace.caller
-        if caller is not None:
-            headers += window_headers(self._rooms.limiter.window(caller.key, self._rooms.clock.now()))
+        if self._trace.window is not None:
+            headers += window_headers(self._trace.window)
         return headers
 
 

@@ -1,23 +1,23 @@
-"""One request beside the hot path: its id, who it turned out to be, and how it is refused."""
+"""One request beside the hot path: its id, the window that it was counted in, and how it is refused."""
 
 from tollway.api.asgi import Scope
 from tollway.api.problems import Headers, error_response
 from tollway.api.rooms import Rooms
 from tollway.errors import TollwayError
-from tollway.gateway.admit import Caller
+from tollway.ports import Window
 
 _PLACE = "tollway.trace"
 
 
 class Trace:
-    """A request: its id, and its caller once admitted. Lies in the ASGI scope while the request lasts."""
+    """A request: its id, and its window once its caller is known. Lies in the ASGI scope while the request lasts."""
 
-    __slots__ = ("caller", "request_id")
-    caller: Caller | None
+    __slots__ = ("request_id", "window")
+    window: Window | None
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
-        self.caller = None
+        self.window = None
 
     def inside(self, scope: Scope, method: str) -> Scope:
         """A scope that carries this trace, and another method than the caller's where HEAD is answered as GET."""

@@ -7,7 +7,7 @@ list in force is pinned on the hold and used at settle.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tollway.catalogue.units import BY_NAME, Unit
+from tollway.catalogue.units import BY_NAME, CACHE_READ, CACHE_WRITE_5M, INPUT, OUTPUT, REASONING, REQUEST, Unit
 from tollway.money.amount import PicoUSD
 
 
@@ -41,6 +41,8 @@ class PriceList:
     checked: str = ""
     resolved: tuple[tuple[int, Mapping[Unit, PicoUSD]], ...] = field(init=False)
     """Every unit's price with fallbacks applied, per tier, descending by threshold: what the hot path reads."""
+    dearest: tuple[PicoUSD, PicoUSD, PicoUSD] | None = field(init=False)
+    """Where there are no tiers: the most that an input token, an output token and a request can cost as plain text."""
 
     def __post_init__(self) -> None:
         merged: dict[Unit, PicoUSD] = dict(self.prices)
@@ -49,6 +51,7 @@ class PriceList:
             merged = {**merged, **tier.prices}
             levels.append((tier.above_input_tokens, _with_fallbacks(merged)))
         object.__setattr__(self, "resolved", tuple(reversed(levels)))
+        object.__setattr__(self, "dearest", None if self.tiers else _dearest(levels[0][1]))
 
     def at(self, input_tokens: int) -> Mapping[Unit, PicoUSD]:
         """Pico-USD per unit for a request with that many input tokens in all; a unit without a price is absent."""
@@ -61,6 +64,13 @@ class PriceList:
     def is_free(self) -> bool:
         """Every price is zero, as stated by the source: free on purpose, which is not the same as unpriced."""
         return all(not price for _, prices in self.resolved for price in prices.values())
+
+
+def _dearest(prices: Mapping[Unit, PicoUSD]) -> tuple[PicoUSD, PicoUSD, PicoUSD]:
+    get = prices.get
+    free = PicoUSD(0)
+    dear_input = max(get(INPUT, free), get(CACHE_READ, free), get(CACHE_WRITE_5M, free))
+    return dear_input, max(get(OUTPUT, free), get(REASONING, free)), get(REQUEST, free)
 
 
 def _with_fallbacks(prices: Mapping[Unit, PicoUSD]) -> Mapping[Unit, PicoUSD]:

@@ -22,6 +22,7 @@ from tollway.commands.reach import status_of
 from tollway.errors import ConfigurationError
 from tollway.providers.local_process import is_installed
 from tollway.settings import Settings, unknown_variables
+from tollway.settings.plans import plans_of
 from tollway.store.folder import DATABASE, LOCK, PEPPER
 from tollway.store.sqlite import check_version, migrations, open_reader
 
@@ -84,6 +85,15 @@ def settings_checks(settings: Settings) -> Iterator[Finding]:
     for name, near in unknown_variables(settings.environment):
         fix = f"did you mean {near}?" if near else "unset it, if it was meant for Tollway"
         yield warn("settings", f"{name} is set and is no setting", fix)
+
+
+def plan_checks(settings: Settings) -> Iterator[Finding]:
+    """The file of the plans."""
+    try:
+        found = plans_of(settings).catalogue
+        yield ok("plans", f"{found.name}: {', '.join(plan.id for plan in found.plans)}; sign-ups: {found.default_id}")
+    except ConfigurationError as error:
+        yield of_error("plans", error)
 
 
 def folder_checks(folder: Path) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from tollway.commands.checks import (
     database_checks,
     folder_checks,
     of_error,
+    plan_checks,
     port_checks,
     price_checks,
     provider_checks,
@@ -73,6 +74,7 @@ def _examined(
         return
     folder, now = Path(settings.data.folder), outside.now()
     yield from settings_checks(settings)
+    yield from plan_checks(settings)
     yield from folder_checks(folder)
     yield from database_checks(settings)
     yield from clock_checks(folder, now)

@@ -1,68 +1,43 @@
-"""`tollway keys`: API keys, made, listed and revoked. A key's text is shown once, when it is made."""
+"""`tollway keys`: API keys, made, shown, changed, rotated and revoked. A key's text is shown once, when it is made."""
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import replace
+from sqlite3 import Connection
+from typing import Unpack
 
 import click
 
 from tollway.commands import Outside
+from tollway.commands.key_terms import Options, asked_terms, body_of, key_document, status_of, term_options
 from tollway.commands.options import with_settings
-from tollway.commands.table import cents, decimals, table
+from tollway.commands.table import cents, decimals, facts, table
 from tollway.commands.target import act, looking
-from tollway.commands.wallet import chosen, json_option, nano, workspace_option
+from tollway.commands.wallet import chosen, json_option, workspace_option
 from tollway.jsontypes import JSONObject
 from tollway.money.amount import format_usd
 from tollway.settings import Settings
-from tollway.store import EmbeddedStore
-from tollway.store.overview import keys
-from tollway.workspaces.key import DEFAULT_SCOPES, SCOPES, BudgetWindow, Key
+from tollway.settings.plans import plans_of
+from tollway.store import EmbeddedStore, plan_rows
+from tollway.store.overview import KeyShown, keys
+from tollway.workspaces.actor import By
+from tollway.workspaces.key import Key
 
-WINDOWS: tuple[BudgetWindow, ...] = ("day", "week", "month", "lifetime")
-_DAYS = re.compile(r"([1-9][0-9]{0,4})d")
-
-
-def _when(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    """A date (its first second, UTC), an instant with its offset, or days from now. Raises BadParameter."""
-    try:
-        if text is not None and not _DAYS.fullmatch(text):
-            datetime.fromisoformat(text)
-    except ValueError:
-        problem = f"{text!r} is neither a date such as 2027-06-30 nor days such as 30d"
-        raise click.BadParameter(problem, context, parameter) from None
-    return text
-
-
-def _names(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...] | None:
-    """Names with commas between them. Raises BadParameter: there is none."""
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise click.BadParameter("name at least one", context, parameter)
-    return names
+_BY = By("operator", "local")
+_ONCE = "This is shown once and kept only as a digest; write it down."
+_GRACE = "How long the old text stays good.  [default: 0]"
+key_argument = click.argument("key_id", metavar="ID")
 
 
 @click.group()
 def command() -> None:
-    """API keys: create, list, revoke."""
+    """API keys: create, list, show, update, disable, enable, rotate, revoke."""
 
 
 @command.command()
 @click.option("--name", required=True, help="What it is for.")
 @workspace_option
-@click.option("--budget-usd", metavar="USD", callback=nano, help="What it may spend and hold per window.")
-@click.option("--budget-window", type=click.Choice(WINDOWS), default="lifetime", show_default=True, help="In UTC.")
-@click.option("--rpm", type=click.IntRange(-1), default=-1, help="Requests per minute; -1: no limit of its own.")
-@click.option("--tokens-per-day", type=click.IntRange(-1), default=-1, help="Per UTC day; -1: no limit of its own.")
-@click.option("--models", metavar="LIST", callback=_names, help="Only these, with commas between them.  [default: all]")
-@click.option("--scopes", metavar="LIST", callback=_names, help=f"Of {', '.join(SCOPES)}.  [default: all but keys]")
-@click.option(
-    "--expires",
-    metavar="WHEN",
-    callback=_when,
-    help="A date, an instant, or days from now such as 30d.  [default: never]",
-)
+@term_options(is_new=True)
 @json_option
 @with_settings
 def create(
@@ -71,50 +46,18 @@ def create(
     *,
     name: str,
     workspace: str | None,
-    budget_usd: int | None,
-    budget_window: BudgetWindow,
-    rpm: int,
-    tokens_per_day: int,
-    models: tuple[str, ...] | None,
-    scopes: tuple[str, ...] | None,
-    expires: str | None,
     is_json: bool,
+    **given: Unpack[Options],
 ) -> None:
     """Make a key and print it; it is kept only as a digest."""
-    of = chosen(settings, workspace)
-    expires_at = None if expires is None else _expiry(expires, outside.now())
+    of, terms = chosen(settings, workspace), asked_terms(given, outside.now())
 
     async def here(store: EmbeddedStore) -> JSONObject:
-        made, secret = await store.workspaces.add_key(
-            of,
-            name=name,
-            scopes=DEFAULT_SCOPES if scopes is None else frozenset(scopes),
-            allowed_models=None if models is None else frozenset(models),
-            budget_nano=budget_usd,
-            budget_window=budget_window,
-            requests_per_minute=rpm,
-            tokens_per_day=tokens_per_day,
-            expires_at=expires_at,
-        )
-        return {"data": _document(made, 0), "key": secret}
+        made, secret = await store.workspaces.add_key(of, name=name, **terms, by=_BY)
+        return {"data": key_document(made, 0, outside.now()), "key": secret}
 
-    body: JSONObject = {
-        "workspace_id": of,
-        "name": name,
-        "scopes": None if scopes is None else list(scopes),
-        "allowed_models": None if models is None else list(models),
-        "budget_usd": None if budget_usd is None else format_usd(budget_usd),
-        "budget_window": budget_window,
-        "requests_per_minute": rpm,
-        "tokens_per_day": tokens_per_day,
-        "expires_at": _instant(expires_at),
-    }
-    reply = act(settings, outside, here, method="POST", path="/admin/keys", body=body)
-    if is_json:
-        click.echo(json.dumps(reply, indent=2))
-        return
-    click.echo(str(reply["key"]))
-    click.echo("This is shown once and kept only as a digest; write it down.", err=True)
+    body: JSONObject = {"workspace_id": of, "name": name, **body_of(terms)}
+    _tell_secret(act(settings, outside, here, method="POST", path="/admin/keys", body=body), is_json=is_json)
 
 
 @command.command("list")
@@ -123,81 +66,177 @@ def create(
 @with_settings
 def listed(settings: Settings, outside: Outside, *, workspace: str | None, is_json: bool) -> None:
     """List keys, with what each has spent and holds in the window of its budget."""
+    now = outside.now()
     with looking(settings) as connection:
-        found = keys(connection, int(outside.now()) // 86_400, workspace or "")
+        found = keys(connection, int(now) // 86_400, workspace or "")
+        beyond = _beyond(settings, connection, found, now)
     if is_json:
-        click.echo(json.dumps([_document(one.key, one.used_nano) for one in found], indent=2))
+        told = [key_document(one.key, one.used_nano, now, is_over=one.key.id in beyond) for one in found]
+        click.echo(json.dumps(told, indent=2))
         return
     spent = decimals([cents(format_usd(one.used_nano)) for one in found])
     rows = [
-        [
-            one.key.id,
-            one.key.prefix + "...",
-            one.key.name,
-            used,
-            "none"
-            if one.key.budget_nano is None
-            else f"{format_usd(one.key.budget_nano, 2)} / {one.key.budget_window}",
-            "revoked" if one.key.is_disabled else _state(one.key, outside.now()),
-        ]
+        [one.key.id, one.key.prefix + "...", one.key.name, used, _budget(one.key), _state(one.key, now)]
         for one, used in zip(found, spent, strict=True)
     ]
     click.echo(table(("id", "key", "name", "spent USD", "budget USD", "state"), rows, right=("spent USD",)))
+    for line in dict.fromkeys(beyond.values()):
+        click.echo(line)
 
 
 @command.command()
-@click.argument("key_id", metavar="ID")
+@key_argument
+@json_option
+@with_settings
+def show(settings: Settings, outside: Outside, *, key_id: str, is_json: bool) -> None:
+    """Show all that is kept about a key."""
+    now = outside.now()
+    with looking(settings) as connection:
+        found = keys(connection, int(now) // 86_400)
+        one = next((one for one in found if one.key.id == key_id), None)
+        if one is None:
+            raise click.ClickException(f"there is no key {key_id}; `tollway keys list` lists them")
+        beyond = _beyond(settings, connection, found, now)
+    told = key_document(one.key, one.used_nano, now, is_over=key_id in beyond)
+    if is_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    click.echo(facts((name, _plain(value)) for name, value in told.items()))
+    if key_id in beyond:
+        click.echo(beyond[key_id])
+
+
+@command.command()
+@key_argument
+@click.option("--name", help="What it is for.")
+@term_options(is_new=False)
+@json_option
+@with_settings
+def update(
+    settings: Settings, outside: Outside, *, key_id: str, name: str | None, is_json: bool, **given: Unpack[Options]
+) -> None:
+    """Change a key; what is not named stays. In force at once."""
+    terms = asked_terms(given, outside.now())
+    body = body_of(terms) if name is None else {"name": name, **body_of(terms)}
+    if not body:
+        raise click.UsageError("say what to change: --name, --budget-usd, --rpm, --models, ...")
+
+    async def here(store: EmbeddedStore) -> JSONObject:
+        changed = await store.workspaces.update_key(
+            key_id, lambda old: replace(old, name=old.name if name is None else name, **terms), by=_BY
+        )
+        return {"data": key_document(changed, 0, outside.now())}
+
+    reply = act(settings, outside, here, method="PATCH", path=f"/admin/keys/{key_id}", body=body)
+    _tell(reply, f"key {key_id} is changed", is_json=is_json)
+
+
+@command.command()
+@key_argument
+@json_option
+@with_settings
+def disable(settings: Settings, outside: Outside, *, key_id: str, is_json: bool) -> None:
+    """Refuse a key from now on, until it is enabled."""
+
+    async def here(store: EmbeddedStore) -> JSONObject:
+        return {"data": key_document(await store.workspaces.disable_key(key_id, by=_BY), 0, outside.now())}
+
+    reply = act(settings, outside, here, method="PATCH", path=f"/admin/keys/{key_id}", body={"disabled": True})
+    _tell(reply, f"key {key_id} is disabled; `tollway keys enable {key_id}` takes it back into use", is_json=is_json)
+
+
+@command.command()
+@key_argument
+@json_option
+@with_settings
+def enable(settings: Settings, outside: Outside, *, key_id: str, is_json: bool) -> None:
+    """Take a disabled key back into use."""
+
+    async def here(store: EmbeddedStore) -> JSONObject:
+        return {"data": key_document(await store.workspaces.enable_key(key_id, by=_BY), 0, outside.now())}
+
+    reply = act(settings, outside, here, method="PATCH", path=f"/admin/keys/{key_id}", body={"disabled": False})
+    _tell(reply, f"key {key_id} is enabled", is_json=is_json)
+
+
+@command.command()
+@key_argument
+@click.option("--grace", type=click.IntRange(0, 86_400), default=0, metavar="SECONDS", help=_GRACE)
+@json_option
+@with_settings
+def rotate(settings: Settings, outside: Outside, *, key_id: str, grace: int, is_json: bool) -> None:
+    """Give a key a new text and print it; id, limits and spending stay."""
+
+    async def here(store: EmbeddedStore) -> JSONObject:
+        key, secret = await store.workspaces.rotate_key(key_id, grace_s=grace, by=_BY)
+        return {"data": key_document(key, 0, outside.now()), "key": secret}
+
+    path, body = f"/admin/keys/{key_id}/rotate", JSONObject({"grace_seconds": grace})
+    _tell_secret(act(settings, outside, here, method="POST", path=path, body=body), is_json=is_json)
+
+
+@command.command()
+@key_argument
 @json_option
 @with_settings
 def revoke(settings: Settings, outside: Outside, *, key_id: str, is_json: bool) -> None:
     """Revoke a key: it is refused from now on, for ever."""
 
     async def here(store: EmbeddedStore) -> JSONObject:
-        return {"data": _document(await store.workspaces.revoke_key(key_id), 0)}
+        return {"data": key_document(await store.workspaces.revoke_key(key_id, by=_BY), 0, outside.now())}
 
     reply = act(settings, outside, here, method="DELETE", path=f"/admin/keys/{key_id}")
-    click.echo(json.dumps(reply["data"], indent=2) if is_json else f"key {key_id} is revoked")
+    _tell(reply, f"key {key_id} is revoked", is_json=is_json)
 
 
-def _expiry(text: str, now: float) -> int:
-    """Unix seconds. Raises UsageError: it has passed."""
-    days = _DAYS.fullmatch(text)
-    if days is not None:
-        return int(now) + int(timedelta(days=int(days[1])).total_seconds())
-    when = datetime.fromisoformat(text)
-    at = int((when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp())
-    if at <= now:
-        raise click.UsageError(f"--expires {text} has passed")
-    return at
+def _beyond(settings: Settings, connection: Connection, found: Iterable[KeyShown], now: float) -> dict[str, str]:
+    """Keys that their plan has no room for, and why: key id -> line."""
+    catalogue = plans_of(settings).catalogue
+    subscriptions, overrides = plan_rows.subscriptions(connection), plan_rows.overrides(connection)
+    live = dict[str, list[Key]]()
+    for one in found:
+        if not one.key.is_revoked:
+            live.setdefault(one.key.workspace_id, []).append(one.key)
+    told = dict[str, str]()
+    for workspace_id, inside in live.items():
+        of = inside[0].organization_id
+        grants = plan_rows.effective(subscriptions.get(of), overrides.get(of), catalogue, now)
+        limit = grants.limit("api_keys")
+        line = (
+            f"workspace {workspace_id} has {len(inside)} keys, its plan {grants.plan_name} has room for {limit}: the newest "
+            "work and cannot be changed; revoke some, or change the plan with `tollway plans set`"
+        )
+        if limit >= 0:
+            told.update((key.id, line) for key in inside[limit:])
+    return told
+
+
+def _tell(reply: JSONObject, text: str, *, is_json: bool) -> None:
+    click.echo(json.dumps(reply["data"], indent=2) if is_json else text)
+
+
+def _tell_secret(reply: JSONObject, *, is_json: bool) -> None:
+    if is_json:
+        click.echo(json.dumps(reply, indent=2))
+        return
+    click.echo(str(reply["key"]))
+    click.echo(_ONCE, err=True)
+
+
+def _budget(key: Key) -> str:
+    return "none" if key.budget_nano is None else f"{format_usd(key.budget_nano, 2)} / {key.budget_window}"
 
 
 def _state(key: Key, now: float) -> str:
-    if key.expires_at is None:
-        return "active"
-    return f"{'active until' if key.expires_at > now else 'expired'} {_instant(key.expires_at)}"
+    status, ends = status_of(key, now), key_document(key, 0, now)["expires_at"]
+    if ends is None or status not in {"active", "expired"}:
+        return status.replace("_", " ")
+    return f"{'active until' if status == 'active' else 'expired'} {ends}"
 
 
-def _instant(at: int | None) -> str | None:
-    return None if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _document(key: Key, used_nano: int) -> JSONObject:
-    """As the admin API answers (api/admin_keys.py)."""
-    models = key.allowed_models
-    return {
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "workspace_id": key.workspace_id,
-        "organization_id": key.organization_id,
-        "scopes": [*sorted(key.scopes)],
-        "allowed_models": None if models is None else [*sorted(models)],
-        "budget_usd": None if key.budget_nano is None else format_usd(key.budget_nano),
-        "budget_window": key.budget_window,
-        "spent_usd": format_usd(used_nano),
-        "requests_per_minute": key.requests_per_minute,
-        "tokens_per_day": key.tokens_per_day,
-        "expires_at": _instant(key.expires_at),
-        "disabled": key.is_disabled,
-        "created_at": _instant(key.created_at),
-    }
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "all"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

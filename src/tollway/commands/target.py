@@ -73,18 +73,26 @@ def act(
     with looking(settings):
         pass  # a mistyped folder must not become a new installation
     try:
-        return asyncio.run(_here(folder, outside, here))
+        return asyncio.run(_here(settings, outside, here))
     except FolderInUse as owned:
         return _ask(folder, owned, method, path, body)
 
 
-async def _here(folder: Path, outside: Outside, here: "Callable[[EmbeddedStore], Awaitable[JSONObject]]") -> JSONObject:
+async def _here(
+    settings: Settings, outside: Outside, here: "Callable[[EmbeddedStore], Awaitable[JSONObject]]"
+) -> JSONObject:
     from tollway.app import SystemClock, SystemIds
+    from tollway.settings.plans import plans_of
     from tollway.store import EmbeddedStore
 
     pepper = outside.environment.get("TOLLWAY_PEPPER", "").encode() or None
     store = await EmbeddedStore.open(
-        folder, clock=SystemClock(), ids=SystemIds(), random_bytes=os.urandom, pepper=pepper
+        Path(settings.data.folder),
+        clock=SystemClock(),
+        ids=SystemIds(),
+        random_bytes=os.urandom,
+        pepper=pepper,
+        plans=plans_of(settings),
     )
     try:
         return await here(store)

@@ -130,19 +130,36 @@ class Calls:
             ):
                 continue
             try:
-                outgoing = await self._prepared(passage, candidate)
+                if candidate is not passage.candidate:
+                    await self._reserve.cover(passage, candidate)
+                    passage.candidate = candidate
+                dialect = self.dialect(candidate)
+                bound = None if passage.output is None else passage.output.send_max_tokens
+                outgoing = dialect.request(passage.chat, candidate.offer, bound)
             except Refused as error:
                 # Another candidate may be cheaper or take the field: what this one cannot do is told only if none can.
                 refusal = refusal or error
                 continue
             for turn in range(1 + self._policy.retries):
-                timeout_s = min(self._policy.attempt_timeout_s, self.time_left(passage))
+                started = self._clock.monotonic()
+                timeout_s = self._policy.total_timeout_s - (started - passage.started)
+                timeout_s = min(timeout_s, self._policy.attempt_timeout_s)
                 if timeout_s <= 0 or len(passage.attempts) >= self._policy.attempts_max:
                     raise final_error(failure or Failure(FailureKind.TIMEOUT), passage.attempts)
-                answer = await self._once(passage, once, outgoing, timeout_s)
-                if not isinstance(answer, Failure):
+                passage.has_called = True
+                try:
+                    answer = await once(passage, dialect, outgoing, timeout_s)
+                except asyncio.CancelledError:
+                    self._write_down(passage, started, None, CANCELLED)
+                    raise
+                except (UpstreamError, TimeoutError, ConnectionError) as error:
+                    failure = _failure(error)
+                else:
+                    self._write_down(passage, started, None)
                     return answer
-                failure = answer
+                # What has failed was not delivered: a caller who leaves before the next try pays nothing for it (R8a).
+                passage.has_called = False
+                self._write_down(passage, started, failure)
                 if passage.is_caller_gone:
                     # Nobody waits for another try.
                     passage.interruption = Interruption.CLIENT_GONE
@@ -154,42 +171,10 @@ class Calls:
             raise refusal
         raise final_error(failure or Failure(FailureKind.TIMEOUT), passage.attempts)
 
-    async def _prepared(self, passage: Passage, candidate: Candidate) -> Outgoing:
-        """The request for a candidate, covered by the hold. Raises Refused: it cannot be asked this, or not be paid."""
-        if candidate is not passage.candidate:
-            await self._reserve.cover(passage, candidate)
-            passage.candidate = candidate
-        bound = None if passage.output is None else passage.output.send_max_tokens
-        return self.dialect(candidate).request(passage.chat, candidate.offer, bound)
-
-    async def _once(
-        self, passage: Passage, once: _Once[Answer], outgoing: Outgoing, timeout_s: float
-    ) -> Answer | Failure:
-        started = self._clock.monotonic()
-        passage.has_called = True
-        answer: Answer | Failure
-        try:
-            answer = await once(passage, self.dialect(passage.candidate), outgoing, timeout_s)
-        except UpstreamError as error:
-            answer = error.failure
-        except TimeoutError:
-            answer = Failure(FailureKind.TIMEOUT)
-        except ConnectionError:
-            answer = Failure(FailureKind.CONNECTION)
-        except asyncio.CancelledError:
-            self._write_down(passage, started, None, CANCELLED)
-            raise
-        failure = answer if isinstance(answer, Failure) else None
-        # What has failed was not delivered: a caller who leaves before the next try pays nothing for it (R8a).
-        passage.has_called = failure is None
-        self._write_down(passage, started, failure)
-        return answer
-
     def broke(self, passage: Passage, failure: Failure) -> None:
         """Write down that the attempt which had begun to answer has failed after all."""
         last = passage.attempts.pop()
-        started = passage.started + last.started_ms / 1000
-        self._write_down(passage, started, failure)
+        self._write_down(passage, passage.started + last.started_ms / 1000, failure)
 
     def time_left(self, passage: Passage) -> float:
         """Seconds until the request has taken as long as it may."""
@@ -197,17 +182,19 @@ class Calls:
 
     def _write_down(self, passage: Passage, started: float, failure: Failure | None, reason: str = "ok") -> None:
         offer = passage.candidate.offer
+        status, message = 200 if reason == "ok" else 0, ""
         if failure is not None:
             self._telemetry.upstream_failed(offer.provider.id, failure.kind)
+            status, reason, message = failure.status, failure.kind, failure.message
+        began, ended = started - passage.started, self._clock.monotonic() - passage.started
         passage.attempts.append(
             Attempt(
-                offer.id,
-                offer.provider.id,
-                offer.model,
-                failure.status if failure is not None else 200 if reason == "ok" else 0,
-                reason if failure is None else failure.kind,
-                "" if failure is None else failure.message,
-                round((started - passage.started) * 1000),
-                round((self._clock.monotonic() - passage.started) * 1000),
+                offer.id, offer.provider.id, offer.model, status, reason, message, int(began * 1000), int(ended * 1000)
             )
         )
+
+
+def _failure(error: UpstreamError | TimeoutError | ConnectionError) -> Failure:
+    if isinstance(error, UpstreamError):
+        return error.failure
+    return Failure(FailureKind.TIMEOUT if isinstance(error, TimeoutError) else FailureKind.CONNECTION)

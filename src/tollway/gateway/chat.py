@@ -81,8 +81,9 @@ class Road:
     def enter(self, chat: ChatRequest, caller: Caller, request_id: str, started: float) -> Passage:
         """Stop 3, route: the offers that may answer. Raises ModelNotFound, ModelNotPriced, ModelNotAllowed, NoHealthyOffer."""
         created = self._clock.now()
-        found = route(chat, caller.key, self._catalogue(), int(created))
-        return Passage(request_id, chat, caller, created, started, found, found.candidates[0])
+        found = route(chat, caller.key, self._catalogue(), int(created), caller.grants)
+        admitted = self._clock.monotonic()
+        return Passage(request_id, chat, caller, created, started, found, found.candidates[0], admitted)
 
     async def whole(self, passage: Passage, line: Line, keep: Callable[[bytes], None] = _unkept) -> bytes:
         """Stops 4 to 9 of a whole answer: its body, once the ledger has the charge.
@@ -95,7 +96,8 @@ class Road:
             TollwayError: as refused or failed; nothing is charged.
             ClientGone: the caller hung up; settled by the provider's policy.
         """
-        await self._hold(passage)
+        await self._reserve.open(passage)
+        passage.held = self._clock.monotonic()
         try:
             with line:
                 answer = await self._calls.whole(passage)
@@ -108,7 +110,7 @@ class Road:
         except BaseException:
             await self._till.void(passage, TollwayError())
             raise
-        self._mark(passage, "call")
+        passage.called = self._clock.monotonic()
         passage.finish_reason, passage.usage_document = answer.finish_reason, answer.usage
         if line.is_gone:
             passage.interruption = Interruption.DRAINED
@@ -124,7 +126,8 @@ class Road:
 
     async def stream(self, passage: Passage, line: Line, sink: Sink) -> None:
         """Stops 4 to 9 of a streamed answer. Raises as `whole` until the first byte; after it, the stream itself tells."""
-        await self._hold(passage)
+        await self._reserve.open(passage)
+        passage.held = self._clock.monotonic()
         try:
             with line:
                 opened = await self._calls.opened(passage)
@@ -137,20 +140,14 @@ class Road:
         except BaseException:
             await self._till.void(passage, TollwayError())
             raise
-        self._mark(passage, "call")
-        passage.ttft_s = self._clock.monotonic() - passage.started
+        passage.called = self._clock.monotonic()
+        passage.ttft_s = passage.called - passage.started
         try:
             await sink.start()
             await sink.finish(await self._streamed(passage, line, sink, opened))
             await _drain(opened)
         finally:
             await opened.stream.close()
-
-    async def _hold(self, passage: Passage) -> None:
-        began = self._clock.monotonic()
-        passage.stages["admit"] = began - passage.started
-        await self._reserve.open(passage)
-        passage.stages["hold"] = self._clock.monotonic() - began
 
     async def _streamed(self, passage: Passage, line: Line, sink: Sink, opened: OpenAnswer) -> bytes:
         """Let a stream flow and settle it: the last bytes for the caller."""
@@ -182,7 +179,7 @@ class Road:
         except BaseException:
             await self._till.void(passage, TollwayError())
             raise
-        self._mark(passage, "stream")
+        passage.streamed = self._clock.monotonic()
         passage.usage_document, passage.finish_reason = relay.source.usage, relay.finish_reason
         cut = passage.interruption is Interruption.NO_FUNDS
         if line.is_gone and not cut:
@@ -257,10 +254,6 @@ class Road:
         else:
             self._till.rate(passage, text)
             await self._till.settle(passage)
-
-    def _mark(self, passage: Passage, stage: str) -> None:
-        spent = self._clock.monotonic() - passage.started
-        passage.stages[stage] = spent - sum(passage.stages.values())
 
 
 async def _drain(opened: OpenAnswer) -> None:

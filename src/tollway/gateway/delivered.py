@@ -31,10 +31,10 @@ class Delivered:
         self._raw_bytes = 0
         self._text = list[str]()
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: bytes, events: int) -> None:
         """Count whole events of OpenAI chunks as they pass, without decoding them."""
         size = len(data)
-        self.events += data.count(b"data:")
+        self.events += events
         self._bytes += size
         self._raw.append(data)
         self._raw_bytes += size

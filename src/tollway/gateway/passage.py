@@ -9,9 +9,11 @@ from tollway.jsontypes import JSONObject
 from tollway.metering.estimate import InputBound, OutputBound
 from tollway.metering.rating import Charge
 from tollway.metering.usage import Usage
-from tollway.ports import Settled
+from tollway.ports import Settled, Window
 from tollway.request import ChatRequest
 from tollway.routing.policy import Candidate, Route
+
+MICRO = 1_000_000
 
 
 class Interruption(StrEnum):
@@ -46,10 +48,12 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
 
 
 class Passage(msgspec.Struct, gc=False):
-    """The state of one request. Times: `started` monotonic seconds, `created` unix seconds; stages in seconds.
+    """The state of one request. `created` is unix seconds; the other times are monotonic seconds, 0.0 until then.
 
+    started: of the request. admitted: routed. held: the hold is there. called: an offer has answered, or begun to.
+    streamed: the stream has ended. window: the request window that it was counted in, for the headers.
     held_nano: what the hold covers now. held_output_tokens: the output tokens it covers now (rolling holds grow it).
-    usage_document: the provider's usage as merged so far, for `extract`. delivered_text: what reached the caller.
+    usage_document: the provider's usage as merged so far, for `extract`.
     """
 
     id: str
@@ -59,6 +63,11 @@ class Passage(msgspec.Struct, gc=False):
     started: float
     route: Route
     candidate: Candidate
+    admitted: float
+    held: float = 0.0
+    called: float = 0.0
+    streamed: float = 0.0
+    window: Window | None = None
     input: InputBound | None = None
     output: OutputBound | None = None
     held_nano: int = 0
@@ -76,9 +85,21 @@ class Passage(msgspec.Struct, gc=False):
     finish_reason: str = ""
     warnings: list[str] = []
     ttft_s: float = 0.0
-    stages: dict[str, float] = {}
 
     @property
     def is_fallback(self) -> bool:
         """Another offer than the first one answered."""
         return self.candidate is not self.route.candidates[0]
+
+    def stages(self, now: float) -> dict[str, int]:
+        """Microseconds of each stage that has ended, and of all until `now` (monotonic seconds)."""
+        at, held, called = self.admitted, self.held, self.called
+        stages = {"admit": int((at - self.started) * MICRO)}
+        if held:
+            stages["hold"], at = int((held - at) * MICRO), held
+        if called:
+            stages["call"], at = int((called - at) * MICRO), called
+        if self.streamed:
+            stages["stream"] = int((self.streamed - at) * MICRO)
+        stages["total"] = int((now - self.started) * MICRO)
+        return stages

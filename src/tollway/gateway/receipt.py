@@ -4,6 +4,8 @@ Kept with the generation as a `Story`, integers only, because it is written on e
 `Receipt` that people and clients see, with exact decimal USD. The postings come from the ledger, which alone knows them.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from tollway.gateway.passage import Attempt, Passage
@@ -24,7 +26,7 @@ class Story(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     margin_bps: int
     hold_nano: int
     attempts: list[Attempt]
-    stages_us: dict[str, int]
+    stages_us: Mapping[str, int]
     streamed: bool = False
     finish_reason: str = ""
     interruption: str | None = None
@@ -38,7 +40,7 @@ class Story(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     charge_nano: int = 0
     tokens_reserved: int = 0
     ttft_ms: int | None = None
-    metadata: dict[str, str] = {}
+    metadata: Mapping[str, str] = {}
     warnings: list[str] = []
     error: dict[str, str | int] | None = None
 
@@ -91,7 +93,7 @@ class Receipt(msgspec.Struct):
     tokens_reserved: int
     stages_ms: dict[str, float]
     ttft_ms: int | None
-    metadata: dict[str, str]
+    metadata: Mapping[str, str]
     warnings: list[str]
     error: dict[str, str | int] | None
 
@@ -100,8 +102,11 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Story).decode
 
 
-def story(passage: Passage, error: dict[str, str | int] | None = None) -> bytes:
-    """The story of a passage that has ended, to be kept; its `charge` is None when nothing is charged."""
+def story(passage: Passage, stages: Mapping[str, int], error: dict[str, str | int] | None = None) -> bytes:
+    """The story of a passage that has ended, to be kept; its `charge` is None when nothing is charged.
+
+    stages: microseconds of each.
+    """
     charge, usage, prices = passage.charge, passage.usage, passage.candidate.prices
     offer, bound, output = passage.candidate.offer, passage.input, passage.output
     warnings = passage.warnings
@@ -117,11 +122,11 @@ def story(passage: Passage, error: dict[str, str | int] | None = None) -> bytes:
             passage.caller.margin_bps,
             passage.held_nano,
             passage.attempts,
-            {name: round(seconds * 1_000_000) for name, seconds in passage.stages.items()},
+            stages,
             streamed=passage.chat.stream,
             finish_reason=passage.finish_reason,
             interruption=passage.interruption,
-            excluded=[(left.offer_id or left.name, left.reason) for left in passage.route.exclusions],
+            excluded=_excluded(passage) if passage.route.exclusions else _NOTHING,
             usage_source="" if usage is None else usage.source,
             input_bound_tokens=0 if bound is None else bound.tokens,
             input_bound_source="" if bound is None else bound.source,
@@ -130,12 +135,19 @@ def story(passage: Passage, error: dict[str, str | int] | None = None) -> bytes:
             lines=() if charge is None else charge.lines,
             charge_nano=0 if charge is None else charge.charge,
             tokens_reserved=passage.tokens_reserved,
-            ttft_ms=round(passage.ttft_s * 1000) if passage.ttft_s else None,
-            metadata=dict(passage.chat.metadata),
+            ttft_ms=int(passage.ttft_s * 1000) if passage.ttft_s else None,
+            metadata=passage.chat.metadata,
             warnings=warnings,
             error=error,
         )
     )
+
+
+_NOTHING: list[tuple[str, str]] = []
+
+
+def _excluded(passage: Passage) -> list[tuple[str, str]]:
+    return [(left.offer_id or left.name, left.reason) for left in passage.route.exclusions]
 
 
 def readable(kept: bytes) -> JSONObject:

@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from tollway.gateway.delivered import Delivered
+from tollway.gateway.envelope import Envelope
 from tollway.jsontypes import JSON, JSONObject
 from tollway.metering.sse import DONE, EventReader, EventTooLarge, ServerEvent, encode
 from tollway.routing.failure import Failure, FailureKind, UpstreamError
@@ -51,6 +52,7 @@ class Relay:
     __slots__ = (
         "_can_skip",
         "_choices",
+        "_envelope",
         "_finished",
         "_held",
         "_include_usage",
@@ -71,6 +73,7 @@ class Relay:
         self.is_over = False
         self._can_skip = is_identity
         self._choices = choices
+        self._envelope = Envelope()
         self._finished = set[int]()
         self._include_usage = include_usage
         self._reader = EventReader()
@@ -96,17 +99,35 @@ class Relay:
             UpstreamError: an error frame, or bytes that are not what the dialect promises. When something good came before
                 it in the same bytes, that is returned, and the error is in `failure`.
         """
+        if self._held is None and self._envelope.fits(data) and not self._reader.is_waiting:
+            self.delivered.add(data, 1)
+            return data
+        if not self._can_skip:
+            return self._read(data, b"")
         out = b""
-        if not self._can_skip or self._reader.is_waiting:
-            return self._read(data, out)
-        if not self._last:
+        if self._reader.is_waiting or not self._last:
             # The first event is read whatever it says: it shows what all others are wrapped in.
             end = data.find(b"\n\n") + 2
             out, data = self._read(data[:end] if end > 1 else data, out), data[end:] if end > 1 else b""
-        if self._last and (end := _unremarkable(data)):
-            out += self._released() + self._sent(data[:end])
-            data = data[end:]
+            if self.failure is not None:
+                return out
+        if data and self._last and not self._reader.is_waiting:
+            size, events = self._unremarkable(data)
+            if size:
+                out += self._released() + data[:size]
+                self.delivered.add(data[:size], events)
+                data = data[size:]
         return self._read(data, out) if data else out
+
+    def _unremarkable(self, data: bytes) -> tuple[int, int]:
+        """How many bytes at the front are whole events that may pass as they are, and about how many events."""
+        envelope = self._envelope
+        if not envelope.is_known and (end := data.find(b"\n\n")) > 0 and not _is_remarkable(data[:end]):
+            envelope.learn(data[:end])
+        if envelope.is_known:
+            return envelope.leading(data)
+        size = _unremarkable(data)
+        return size, data.count(b"data:", 0, size)
 
     def _read(self, data: bytes, before: bytes) -> bytes:
         """Event by event, after what came `before` in the same bytes."""
@@ -131,10 +152,12 @@ class Relay:
         return b"".join([self._pass(event) for event in self._reader.finish()])
 
     def _pass(self, event: ServerEvent) -> bytes:
-        if self._can_skip and self._last and event.data.endswith(b"}") and _first_mark(event.data) < 0:
-            return self._released() + self._sent(encode(event.data))
         if event.data == b"[DONE]":
             self.is_over = True
+        elif self._can_skip and self._last and event.data.endswith(b"}"):
+            whole = encode(event.data)
+            if self._envelope.fits(whole) or not _is_remarkable(whole):
+                return self._released() + self._sent(whole)
         out = b""
         for chunk in self.source.event(event):
             out += self._released()
@@ -153,7 +176,7 @@ class Relay:
         return b"" if held is None else self._sent(self._line(held))
 
     def _sent(self, data: bytes) -> bytes:
-        self.delivered.add(data)
+        self.delivered.add(data, data.count(b"data:"))
         return data
 
     @property
@@ -171,19 +194,19 @@ class Relay:
         """
         told = {"usage": msgspec.Raw(usage), "tollway": msgspec.Raw(extension)}
         last = self._held or {
-            **self._envelope(),
+            **self._wrapping(),
             "choices": [{"index": 0, "delta": {}, "finish_reason": cut_short or self.finish_reason or "stop"}],
         }
         if not self._include_usage:
             return self._line({**last, **told}) + DONE
-        return self._line(last) + self._line({**self._envelope(), "choices": [], **told}) + DONE
+        return self._line(last) + self._line({**self._wrapping(), "choices": [], **told}) + DONE
 
     def failing(self, error: JSON, extension: bytes) -> bytes:
         """The last bytes of a stream that broke: one chunk with a top-level `error` and finish_reason `error`."""
         choice: JSON = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
-        return self._line({**self._envelope(), "choices": [choice], "error": error, "tollway": msgspec.Raw(extension)})
+        return self._line({**self._wrapping(), "choices": [choice], "error": error, "tollway": msgspec.Raw(extension)})
 
-    def _envelope(self) -> JSONObject:
+    def _wrapping(self) -> JSONObject:
         last = self._last
         return {
             "id": last.get("id", ""),
@@ -205,6 +228,11 @@ def finished(chunk: JSONObject) -> set[int]:
             index = choice.get("index")
             found.add(index if isinstance(index, int) else 0)
     return found
+
+
+def _is_remarkable(data: bytes) -> bool:
+    finish, usage, error, done = _MARKS
+    return bool(finish(data) or usage(data) or error(data) or done(data))
 
 
 def _first_mark(data: bytes) -> int:

@@ -5,20 +5,22 @@ a whole answer is bounded by it, a stream starts on a rolling hold that grows wh
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import msgspec
-
-from tollway.errors import InvalidField, PaymentRequired, RateLimited, TollwayError
+from tollway.errors import InvalidField, PaymentRequired, RateLimited, TierLimitExceeded, TollwayError
 from tollway.gateway.passage import Interruption, Passage
+from tollway.ledger.budget import Budget
+from tollway.ledger.hold import Hold
 from tollway.metering.estimate import InputBound, OutputBound, bound_input, bound_output
 from tollway.metering.rating import worst_case
 from tollway.money.amount import format_usd, parse_usd
-from tollway.ports import HoldOrder, Ledger, Limiter
+from tollway.ports import Ledger, Limiter
 from tollway.routing.policy import Candidate
 
 AFFORDABLE_TOKENS_MIN = 16
 """An answer shorter than this helps nobody: rather 402."""
 _EXTEND_AT_PERCENT = 75
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class HoldPolicy:
     """Where a caller with an empty wallet can pay; told in the 402."""
 
 
-class Worst(msgspec.Struct, frozen=True, gc=False):
+class Worst(NamedTuple):
     """The worst case of a request at one candidate; amount in nano-USD."""
 
     input: InputBound
@@ -49,21 +51,24 @@ class Reserve:
         self._policy = policy
 
     async def open(self, passage: Passage) -> None:
-        """Reserve the worst case at the first candidate: day tokens, key budget, wallet; all or nothing.
+        """Reserve the worst case at the first candidate: request and token windows, key budget, wallet; all or nothing.
 
         Raises:
-            ContextLengthExceeded, TokensPerDayExceeded, BudgetExceeded, InsufficientBalance, LedgerUnavailable.
+            ContextLengthExceeded, TierLimitExceeded, RateLimited, TokensPerDayExceeded, BudgetExceeded,
+            InsufficientBalance, LedgerUnavailable.
             InvalidField: the worst case is above the caller's `max_price`.
         """
         worst = self._worst(passage, passage.candidate)
-        _check_max_price(passage, worst.amount_nano)
+        if passage.chat.max_price_nano is not None:
+            _check_max_price(passage, worst.amount_nano)
         tokens = worst.input.tokens + worst.output.hold_tokens
-        self._limiter.reserve_tokens(passage.caller.key, tokens, passage.created)
+        passage.window = await self._limiter.admit(passage.caller.quota, tokens, passage.created)
         passage.tokens_reserved = tokens
         try:
             await self._hold(passage, passage.candidate, worst)
         except BaseException as error:
-            self._give_back(passage, tokens)
+            await self._limiter.dismiss(passage.caller.quota, tokens, passage.created)
+            passage.tokens_reserved, passage.window = 0, None
             if isinstance(error, PaymentRequired) and self._policy.top_up_url:
                 error.details = {**error.details, "top_up_url": self._policy.top_up_url}
             raise
@@ -73,12 +78,12 @@ class Reserve:
         worst = self._worst(passage, candidate)
         _check_max_price(passage, worst.amount_nano)
         more = max(worst.input.tokens + worst.output.hold_tokens - passage.tokens_reserved, 0)
-        self._limiter.reserve_tokens(passage.caller.key, more, passage.created)
+        await self._limiter.reserve(passage.caller.quota, more, passage.created)
         passage.tokens_reserved += more
         try:
             await self._hold(passage, candidate, worst)
         except BaseException:
-            self._give_back(passage, more)
+            await self._give_back(passage, more)
             raise
 
     async def extend(self, passage: Passage, delivered_tokens: int) -> bool:
@@ -109,7 +114,7 @@ class Reserve:
         )
         try:
             _check_max_price(passage, amount)
-            self._limiter.reserve_tokens(passage.caller.key, more, passage.created)
+            await self._limiter.reserve(passage.caller.quota, more, passage.created)
         except (InvalidField, RateLimited) as refusal:
             return refusal
         passage.tokens_reserved += more
@@ -117,7 +122,7 @@ class Reserve:
             if amount > passage.held_nano:
                 await self._ledger.raise_hold(passage.id, amount - passage.held_nano)
         except PaymentRequired as refusal:
-            self._give_back(passage, more)
+            await self._give_back(passage, more)
             return refusal
         passage.held_nano = max(amount, passage.held_nano)
         passage.held_output_tokens = tokens
@@ -143,46 +148,63 @@ class Reserve:
             if amount_nano > passage.held_nano:
                 await self._ledger.raise_hold(passage.id, amount_nano - passage.held_nano)
             return
-        created = int(passage.created)
+        caller, created = passage.caller, int(passage.created)
+        key = caller.key
         await self._ledger.hold(
-            HoldOrder(
-                id=passage.id,
-                workspace_id=passage.caller.key.workspace_id,
-                key=passage.caller.key,
-                amount_nano=amount_nano,
-                price_list_id=candidate.prices.id,
-                margin_bps=passage.caller.margin_bps,
-                offer_id=candidate.offer.id,
-                opened_at=created,
-                expires_at=created + self._policy.lifetime_s,
+            Hold(
+                passage.id,
+                key.workspace_id,
+                key.id,
+                amount_nano,
+                created,
+                created + self._policy.lifetime_s,
+                created // DAY_S,
+                None if key.budget_nano is None else Budget(key.budget_nano, key.budget_window),
+                candidate.prices.id,
+                caller.margin_bps,
+                candidate.offer.id,
             )
         )
 
-    def _give_back(self, passage: Passage, tokens: int) -> None:
-        self._limiter.correct_tokens(passage.caller.key, tokens, 0, int(passage.created) // 86_400)
+    async def _give_back(self, passage: Passage, tokens: int) -> None:
+        await self._limiter.correct(passage.caller.quota, tokens, 0, passage.created)
         passage.tokens_reserved -= tokens
 
     def _worst(self, passage: Passage, candidate: Candidate) -> Worst:
         chat, offer = passage.chat, candidate.offer
-        tokens = bound_input(chat, offer.tokenizer, offer.context_tokens)
+        bound = bound_input(chat, offer.tokenizer, offer.context_tokens)
+        longest = passage.caller.grants.max_context_tokens
+        if 0 <= longest < bound.least:
+            raise _too_long_for_plan(passage, bound.least, longest)
         output = bound_output(
             chat.max_tokens,
             offer,
-            tokens.tokens,
+            bound.tokens,
             default_max_output=self._policy.default_max_output_tokens,
             rolling_step=self._policy.rolling_step_tokens,
             stream=chat.stream,
             choices=chat.choices,
-            least_input=tokens.least,
+            least_input=bound.least,
         )
         amount = worst_case(
             candidate.prices,
             passage.caller.margin_bps,
-            input_tokens=tokens.tokens,
+            input_tokens=bound.tokens,
             output_tokens=output.hold_tokens,
-            extra_units=tokens.extra_units,
+            extra_units=bound.extra_units,
         )
-        return Worst(tokens, output, amount)
+        return Worst(bound, output, amount)
+
+
+def _too_long_for_plan(passage: Passage, tokens: int, limit: int) -> TierLimitExceeded:
+    plan = passage.caller.grants.plan_name
+    return TierLimitExceeded(
+        f"the prompt has at least {tokens} tokens; your plan {plan} allows {limit}. Shorten it, or upgrade the plan",
+        param="messages",
+        limit_name="max_context_tokens",
+        limit=limit,
+        current=tokens,
+    )
 
 
 def _check_max_price(passage: Passage, amount_nano: int) -> None:

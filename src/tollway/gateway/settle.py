@@ -3,11 +3,11 @@
 Every outcome of money.md R8 ends here: delivered, cut short, hung up, failed. Durable before the last byte.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tollway.catalogue.units import INPUT, OUTPUT, Unit
 from tollway.errors import TollwayError, UnpricedUnit
-from tollway.gateway.passage import Interruption, Passage
+from tollway.gateway.passage import MICRO, Interruption, Passage
 from tollway.gateway.receipt import story
 from tollway.metering.extract import UnusableUsage, extract
 from tollway.metering.rating import Charge, rate
@@ -42,22 +42,17 @@ class Till:
         Raises:
             LedgerUnavailable: not written; nothing final may be said to the caller.
         """
-        began = self._clock.monotonic()
         charge = passage.charge
         assert charge is not None, "a passage is rated before it is settled"
         left = passage.interruption is not None and passage.interruption.is_hang_up
-        generation = self._generation(passage, "cancelled" if left else "ok")
+        began = self._clock.monotonic()
+        stages = passage.stages(began)
+        generation = self._generation(passage, stages, "cancelled" if left else "ok")
         passage.settled = await self._ledger.settle(
-            Settlement(
-                passage.id,
-                charge,
-                passage.candidate.offer.provider.id,
-                generation,
-                price_list_id=passage.candidate.prices.id,
-            )
+            Settlement(passage.id, charge, generation.provider, generation, 0, passage.candidate.prices.id)
         )
-        passage.stages["settle"] = self._clock.monotonic() - began
-        self._end(passage, generation)
+        stages["settle"] = int((self._clock.monotonic() - began) * MICRO)
+        await self._end(passage, generation, stages)
 
     async def void(self, passage: Passage, error: TollwayError | None, failover_cost_nano: int = 0) -> None:
         """Release the hold and charge nothing (R8a, R8b). `error` None: the caller hung up and is not billed."""
@@ -66,11 +61,12 @@ class Till:
         told: dict[str, str | int] | None = None
         if error is not None:
             told = {"code": error.code, "status": error.status, "message": error.message}
-        generation = self._generation(passage, status, told)
+        stages = passage.stages(self._clock.monotonic())
+        generation = self._generation(passage, stages, status, told)
         if error is not None:
             generation.http_status, generation.error_code = error.status, error.code
         await self._ledger.void(passage.id, generation, failover_cost_nano)
-        self._end(passage, generation)
+        await self._end(passage, generation, stages)
 
     def lost(self, passage: Passage, text: Callable[[], str]) -> int:
         """Nano-USD that a broken answer has cost us at the provider, as far as can be known (R8a)."""
@@ -90,39 +86,49 @@ class Till:
         usage = Usage({unit: number for unit, number in usage.counts.items() if unit in level}, usage.source)
         return rate(usage, prices, passage.caller.margin_bps)
 
-    def _generation(self, passage: Passage, status: str, error: dict[str, str | int] | None = None) -> Generation:
+    def _generation(
+        self, passage: Passage, stages: Mapping[str, int], status: str, error: dict[str, str | int] | None = None
+    ) -> Generation:
         usage, charge, key, offer = passage.usage, passage.charge, passage.caller.key, passage.candidate.offer
-        passage.stages["total"] = total_s = self._clock.monotonic() - passage.started
-        input_tokens, output_tokens = (0, 0) if usage is None else usage.tokens()
+        cost = charged = input_tokens = output_tokens = cached_tokens = reasoning_tokens = 0
+        source = ""
+        if usage is not None:
+            input_tokens, output_tokens = usage.tokens()
+            cached_tokens, reasoning_tokens, source = usage.cached_tokens, usage.reasoning_tokens, usage.source
+        if charge is not None:
+            cost, charged = charge.cost, charge.charge
+        # By position: this is made on every request.
         return Generation(
-            id=passage.id,
-            workspace_id=key.workspace_id,
-            key_id=key.id,
-            created_at=int(passage.created * 1000),
-            model_asked=passage.chat.model,
-            model=offer.model,
-            provider=offer.provider.id,
-            offer_id=offer.id,
-            status=status,
-            is_streamed=passage.chat.stream,
-            finish_reason=passage.finish_reason,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cached_tokens=0 if usage is None else usage.cached_tokens,
-            reasoning_tokens=0 if usage is None else usage.reasoning_tokens,
-            usage_source="" if usage is None else usage.source,
-            cost_nano=0 if charge is None else charge.cost,
-            charge_nano=0 if charge is None else charge.charge,
-            latency_ms=round(total_s * 1000),
-            ttft_ms=round(passage.ttft_s * 1000),
-            user_id=passage.chat.user_id or "",
-            receipt=story(passage, error),
+            passage.id,
+            key.workspace_id,
+            key.id,
+            int(passage.created * 1000),
+            passage.chat.model,
+            offer.model,
+            offer.provider.id,
+            offer.id,
+            status,
+            200,
+            "",
+            passage.chat.stream,
+            passage.finish_reason,
+            input_tokens,
+            output_tokens,
+            cached_tokens,
+            reasoning_tokens,
+            source,
+            cost,
+            charged,
+            stages["total"] // 1000,
+            int(passage.ttft_s * 1000),
+            passage.chat.user_id or "",
+            receipt=story(passage, stages, error),
         )
 
-    def _end(self, passage: Passage, generation: Generation) -> None:
+    async def _end(self, passage: Passage, generation: Generation, stages: Mapping[str, int]) -> None:
         used = generation.input_tokens + generation.output_tokens if passage.charge is not None else 0
-        self._limiter.correct_tokens(passage.caller.key, passage.tokens_reserved, used, int(passage.created) // 86_400)
-        self._telemetry.finished(generation, passage.stages)
+        await self._limiter.correct(passage.caller.quota, passage.tokens_reserved, used, passage.created)
+        self._telemetry.finished(generation, stages)
 
 
 def meter(passage: Passage, text: Callable[[], str]) -> Usage:

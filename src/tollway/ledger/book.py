@@ -61,27 +61,30 @@ class Book:
             spend = self.spends[key_id] = Spend()
         return spend
 
-    def open(self, hold: Hold) -> None:
-        """Reserve a hold, all or nothing: key budget, then wallet.
+    def open(self, hold: Hold) -> bool:
+        """Reserve a hold, all or nothing: key budget, then wallet. True on the first one of its key in its day.
 
         Raises:
             BudgetExceeded, InsufficientBalance, AccountOnHold: refused; nothing was reserved.
             AlreadyExists: this id is open already.
             NotFound: no such wallet.
         """
-        wallet = self.wallet(hold.workspace_id)
-        amount = hold.amount_nano
+        wallet = self.wallets.get(hold.workspace_id) or self.wallet(hold.workspace_id)
+        amount, day = hold.amount_nano, hold.day
         if amount < 0:
             raise Broken(f"a hold of {amount} nano-USD")
         if hold.id in self.holds:
             raise AlreadyExists(f"request {hold.id} already has a hold")
-        spend = self.spend(hold.key_id)
+        spend = self.spends.get(hold.key_id) or self.spend(hold.key_id)
         if hold.budget is not None:
-            check_budget(spend, hold.budget, hold.day, amount)
-        check_wallet(wallet, amount)
+            check_budget(spend, hold.budget, day, amount)
+        if amount > wallet.posted_nano - wallet.held_nano - wallet.frozen_nano:
+            check_wallet(wallet, amount)
         wallet.held_nano += amount
-        spend.move(hold.day, 0, amount)
+        is_first = not spend.knows(day)
+        spend.move(day, 0, amount)
         self.holds[hold.id] = hold
+        return is_first
 
     def enlarge(self, hold: Hold, more_nano: int) -> None:
         """Raise an open hold (R6b); refused as `open`, and then the hold stays as it was."""
@@ -114,12 +117,12 @@ class Book:
         state = next_state(hold.state, "settle")
         if state is None:
             raise Broken(f"hold {hold.id} is {hold.state} and cannot be settled")
-        wallet, amount = self.wallet(hold.workspace_id), hold.amount_nano
+        wallet, amount = self.wallets[hold.workspace_id], hold.amount_nano
         hold.state = state
         del self.holds[hold.id]
         wallet.held_nano -= amount
         wallet.posted_nano -= taken_nano
-        self.spend(hold.key_id).move(hold.day, taken_nano, -amount)
+        self.spends[hold.key_id].move(hold.day, taken_nano, -amount)
         return wallet
 
     def settle_late(self, workspace_id: str, key_id: str, day: int, taken_nano: int) -> Wallet:

@@ -8,6 +8,8 @@ and is charged from what is available (money.md R9).
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from tollway.ledger.budget import Budget
 
 HoldState = Literal["open", "settled", "void", "expired"]
@@ -27,54 +29,26 @@ def next_state(state: HoldState, event: HoldEvent) -> HoldState | None:
     return TRANSITIONS.get((state, event))
 
 
-class Hold:
-    """An open or ending hold as the book keeps it in memory.
+class Hold(msgspec.Struct, gc=False, eq=False):
+    """An open or ending hold as the book keeps it in memory. Its id is the request's.
 
-    amount_nano: reserved, nano-USD. day: UTC day number it was opened in; it counts in that day's budget windows for
-    ever (R13). opened_at, expires_at: unix seconds. price_list_id, margin_bps, offer_id: pinned (R11).
+    amount_nano: reserved, nano-USD after margin. day: UTC day number it was opened in; it counts in that day's budget
+    windows for ever (R13). opened_at, expires_at: unix seconds. price_list_id, margin_bps, offer_id: pinned (R11).
+    budget: the key's, counted in the same step; None: none.
     """
 
-    __slots__ = (
-        "amount_nano",
-        "budget",
-        "day",
-        "expires_at",
-        "id",
-        "key_id",
-        "margin_bps",
-        "offer_id",
-        "opened_at",
-        "price_list_id",
-        "state",
-        "workspace_id",
-    )
-
-    def __init__(
-        self,
-        id: str,  # noqa: A002 - the name of the column and of the port's field
-        *,
-        workspace_id: str,
-        key_id: str,
-        amount_nano: int,
-        opened_at: int,
-        expires_at: int,
-        budget: Budget | None = None,
-        price_list_id: str = "",
-        margin_bps: int = 0,
-        offer_id: str = "",
-    ) -> None:
-        self.id = id
-        self.workspace_id = workspace_id
-        self.key_id = key_id
-        self.amount_nano = amount_nano
-        self.opened_at = opened_at
-        self.expires_at = expires_at
-        self.budget = budget
-        self.price_list_id = price_list_id
-        self.margin_bps = margin_bps
-        self.offer_id = offer_id
-        self.day = opened_at // 86_400
-        self.state: HoldState = "open"
+    id: str
+    workspace_id: str
+    key_id: str
+    amount_nano: int
+    opened_at: int
+    expires_at: int
+    day: int
+    budget: Budget | None = None
+    price_list_id: str = ""
+    margin_bps: int = 0
+    offer_id: str = ""
+    state: HoldState = "open"
 
 
 class Split(NamedTuple):

@@ -93,14 +93,12 @@ def worst_case(
         extra_units: what this request can cause beyond text: audio, images, one-hour cache writes.
         extra_pico: upper bound for tools and other per-call units, pico-USD before margin.
     """
-    resolved = prices.resolved
-    if len(resolved) == 1 and not extra_units:
+    dearest = prices.dearest
+    if dearest is not None and not extra_units:
         # One level and plain text, as nearly always: the same as below, without its loops.
-        get = resolved[0][1].get
-        dear_input = max(get(INPUT, 0), get(CACHE_READ, 0), get(CACHE_WRITE_5M, 0))
-        dear_output = max(get(OUTPUT, 0), get(REASONING, 0))
-        pico = input_tokens * dear_input + output_tokens * dear_output + get(REQUEST, 0) + extra_pico
+        pico = input_tokens * dearest[0] + output_tokens * dearest[1] + dearest[2] + extra_pico
         return NanoUSD(ceiling(pico * (BPS + margin_bps), _CHARGE_DENOMINATOR))
+    resolved = prices.resolved
     dear_input = dear_output = dear_request = 0
     for above, level in resolved:
         if input_tokens <= above:

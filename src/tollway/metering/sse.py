@@ -52,7 +52,8 @@ class EventReader:
             self._skips_lf = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         rest = self._rest
-        if not rest and self._has_begun and data.endswith(b"\n\n"):
+        if not rest and data.endswith(b"\n\n") and (self._has_begun or data.startswith(b"data")):
+            self._has_begun = True
             return _events(data)
         # Only what is new can complete an event; the first of two line ends may have come before.
         searched = max(len(rest) - 1, 0)

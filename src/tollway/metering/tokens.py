@@ -6,7 +6,6 @@ tekken; 1,751 the first Claude vocabulary). No byte-level vocabulary makes more 
 """
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 
 from tollway.metering.usage import UsageSource
 from tollway.money.rounding import ceiling
@@ -29,7 +28,7 @@ _REMEMBERED_LENGTH_MIN = 100
 _KNOWN_MAX = 20_000
 
 _counters: dict[str, Callable[[str], int]] = {}
-_known: dict[bytes, int] = {}
+_known: dict[tuple[int, int, str], int] = {}
 
 
 def is_exact(tokenizer: str) -> bool:
@@ -94,14 +93,15 @@ def count_bound(texts: Sequence[str], tokenizer: str, *, is_long: bool) -> tuple
 def _remembered(text: str, tokenizer: str) -> int:
     """The count of a text that may come again: a conversation sends all its earlier turns with every new one.
 
-    Only digests are kept, never a text; a lookup takes a tenth of counting.
+    Only hashes are kept, never a text; a lookup takes a hundredth of counting. The hash is keyed by what Python draws at
+    each start, so nobody can make two texts of one length meet, and what it gives is a bound, never a charge.
     """
-    digest = blake2b(text.encode("utf-8", "replace"), digest_size=16, key=tokenizer.encode()).digest()
-    found = _known.get(digest)
+    place = hash(text), len(text), tokenizer
+    found = _known.get(place)
     if found is None:
         if len(_known) >= _KNOWN_MAX:
             _known.clear()
-        found = _known[digest] = _count(text, tokenizer)
+        found = _known[place] = _count(text, tokenizer)
     return found
 
 

@@ -25,6 +25,8 @@ class Target(NamedTuple):
     port: int
     is_tls: bool
     head: bytes
+    idle: list[Connection]
+    """Its connections that wait for a request; the same list for every path of a host."""
 
 
 class Pool:
@@ -36,6 +38,7 @@ class Pool:
         self._idle: dict[tuple[str, int, bool], list[Connection]] = {}
         self._open = set[Connection]()
         self._targets: dict[str, Target] = {}
+        self._heads: dict[str, tuple[Target, bytes, dict[str, str]]] = {}
         self._tls: ssl.SSLContext | None = None
 
     async def take(self, target: Target, timeout_s: float) -> Connection:
@@ -51,22 +54,40 @@ class Pool:
         try:
             return self._kept(target) or await self._opened(target, timeout_s)
         except BaseException:
-            self._release()
+            if self._limit is not None:
+                self._limit.release()
             raise
+
+    def at_hand(self, target: Target) -> Connection | None:
+        """A connection as `take` gives it, if there is one now and nobody has to wait for it."""
+        return self._kept(target) if self._limit is None else None
 
     def give(self, target: Target, connection: Connection) -> None:
         """Its exchange is over: keep it if it can carry another, else cut it."""
-        if connection.finish():
-            connection.idle_since = asyncio.get_running_loop().time()
-            idle = self._idle.setdefault(target[:3], [])
-            if len(idle) < IDLE_MAX:
-                idle.append(connection)
-            else:
-                connection.abort()
-                self._open.discard(connection)
-        else:
+        if not connection.finish():
             self._open.discard(connection)
-        self._release()
+        elif len(target.idle) < IDLE_MAX:
+            target.idle.append(connection)
+        else:
+            connection.abort()
+            self._open.discard(connection)
+        if self._limit is not None:
+            self._limit.release()
+
+    def request_head(self, url: str, headers: Mapping[str, str]) -> tuple[Target, bytes]:
+        """Where a URL leads, and `request_head` of these headers. Raises as it does.
+
+        Headers are made once per offer, and nearly always the same for a URL.
+        """
+        known = self._heads.get(url)
+        if known is not None and known[2] == headers:
+            return known[0], known[1]
+        target = self.target(url)
+        head = request_head(target, headers)
+        if len(self._heads) >= _TARGETS_MAX:
+            self._heads.clear()
+        self._heads[url] = target, head, dict(headers)
+        return target, head
 
     def target(self, url: str) -> Target:
         """Where a URL leads."""
@@ -74,7 +95,9 @@ class Pool:
         if found is None:
             if len(self._targets) >= _TARGETS_MAX:
                 self._targets.clear()
-            found = self._targets[url] = _target(url)
+            host, port, is_tls, head = _target(url)
+            idle = self._idle.setdefault((host, port, is_tls), [])
+            found = self._targets[url] = Target(host, port, is_tls, head, idle)
         return found
 
     def close(self) -> None:
@@ -82,14 +105,15 @@ class Pool:
         for connection in self._open:
             connection.abort()
         self._open.clear()
-        self._idle.clear()
+        for idle in self._idle.values():
+            idle.clear()
 
     def _kept(self, target: Target) -> Connection | None:
-        idle = self._idle.get(target[:3])
+        idle = target.idle
         while idle:
             # The one that was used last is the one most likely to be open still.
             connection = idle.pop()
-            if connection.is_open and connection.idle_since > asyncio.get_running_loop().time() - IDLE_S:
+            if connection.is_fresh(IDLE_S):
                 return connection
             connection.abort()
             self._open.discard(connection)
@@ -115,10 +139,6 @@ class Pool:
         self._open.add(connection)
         return connection
 
-    def _release(self) -> None:
-        if self._limit is not None:
-            self._limit.release()
-
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
             # Reading the certificates takes some 20 ms, which the start need not wait for.
@@ -127,19 +147,19 @@ class Pool:
         return self._tls
 
 
-def request_head(target: Target, headers: Mapping[str, str], length: int) -> bytes:
-    """The head of a POST. Raises ValueError for a header that would be two."""
+def request_head(target: Target, headers: Mapping[str, str]) -> bytes:
+    """The head of a POST up to the value of its content-length. Raises ValueError for a header that would be two."""
     lines = [target.head]
     for name, value in headers.items():
         line = f"{name}: {value}\r\n"
         if line.count("\n") > 1 or line.count("\r") > 1:
             raise ValueError(f"the header {name} has a line break")
         lines.append(line.encode("latin-1"))
-    lines.append(b"content-length: %d\r\n\r\n" % length)
+    lines.append(b"content-length: ")
     return b"".join(lines)
 
 
-def _target(url: str) -> Target:
+def _target(url: str) -> tuple[str, int, bool, bytes]:
     parts = urlsplit(url)
     host = parts.hostname or ""
     is_tls = parts.scheme == "https"
@@ -148,4 +168,4 @@ def _target(url: str) -> Target:
     head = f"POST {path} HTTP/1.1\r\nhost: {named}\r\nuser-agent: tollway\r\naccept: */*\r\n"
     if head.count("\n") != 4 or " " in path:
         raise ConnectionError("the URL of the provider has a space or a line break")
-    return Target(host, parts.port or (443 if is_tls else 80), is_tls, head.encode("ascii", "strict"))
+    return host, parts.port or (443 if is_tls else 80), is_tls, head.encode("ascii", "strict")

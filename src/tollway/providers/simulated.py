@@ -13,7 +13,7 @@ A request may say more with a top-level field `simulate`, an object of: `status`
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -125,6 +125,22 @@ class SimulatedStream:
     async def next(self) -> bytes | None:
         async with asyncio.timeout(self._timeout_s):
             return await anext(self._chunks, None)
+
+    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+        """See `UpstreamStream`."""
+        while (chunk := await self.next()) is not None:
+            if not take(chunk):
+                return True
+        return False
+
+    def allow(self, timeout_s: float) -> None:
+        """See `UpstreamStream`."""
+        self._timeout_s = timeout_s
+
+    @property
+    def is_over(self) -> bool:
+        """See `UpstreamStream`."""
+        return False
 
     async def read(self, limit: int) -> bytes:
         whole = b""

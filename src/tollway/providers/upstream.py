@@ -13,7 +13,7 @@ from tollway.providers.connection import Connection
 from tollway.providers.dialect import Dialect
 from tollway.providers.gemini import GeminiDialect
 from tollway.providers.openai import OpenAIDialect
-from tollway.providers.pool import Pool, Target, request_head
+from tollway.providers.pool import Pool, Target
 from tollway.providers.simulated import SCHEME, SimulatedProvider
 
 _READ_HEADERS = ("retry-after", "content-type")
@@ -56,12 +56,18 @@ class HttpUpstream:
             return await self._simulated.fetch(outgoing, timeout_s)
         if self._starting is not None:
             await self._started(*self._starting, outgoing.url, timeout_s)
-        target, connection = await self._sent(outgoing, timeout_s, None, self._reply_bytes_max)
+        pool = self._pool
+        target, head = pool.request_head(outgoing.url, outgoing.headers)
+        connection = pool.at_hand(target)
+        if connection is None:
+            connection, timeout_s = await self._taken(target, timeout_s)
+        connection.send(head, outgoing.body, timeout_s=timeout_s, idle_s=None, bytes_max=self._reply_bytes_max)
         try:
             body = await connection.whole()
-            return connection.status, _NO_HEADERS if connection.status == 200 else _headers(connection), body
+            status = connection.status
+            return status, _NO_HEADERS if status == 200 else _headers(connection), body
         finally:
-            self._pool.give(target, connection)
+            pool.give(target, connection)
 
     async def open(self, outgoing: Outgoing, timeout_s: float) -> UpstreamStream:
         """See `Upstream.open`."""
@@ -69,13 +75,18 @@ class HttpUpstream:
             return await self._simulated.open(outgoing, timeout_s)
         if self._starting is not None:
             await self._started(*self._starting, outgoing.url, timeout_s)
-        target, connection = await self._sent(outgoing, timeout_s, self._idle_timeout_s, None)
+        pool = self._pool
+        target, head = pool.request_head(outgoing.url, outgoing.headers)
+        connection = pool.at_hand(target)
+        if connection is None:
+            connection, timeout_s = await self._taken(target, timeout_s)
+        connection.send(head, outgoing.body, timeout_s=timeout_s, idle_s=self._idle_timeout_s, bytes_max=None)
         try:
             await connection.started()
         except BaseException:
-            self._pool.give(target, connection)
+            pool.give(target, connection)
             raise
-        return HttpStream(self._pool, target, connection)
+        return HttpStream(pool, target, connection)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -83,16 +94,12 @@ class HttpUpstream:
             self._starting[1].cancel()
         self._pool.close()
 
-    async def _sent(
-        self, outgoing: Outgoing, timeout_s: float, idle_s: float | None, bytes_max: int | None
-    ) -> tuple[Target, Connection]:
+    async def _taken(self, target: Target, timeout_s: float) -> tuple[Connection, float]:
+        """A connection that has to be opened or waited for, and the seconds that are left then."""
         clock = asyncio.get_running_loop().time
-        began, target = clock(), self._pool.target(outgoing.url)
-        head = request_head(target, outgoing.headers, len(outgoing.body))
+        began = clock()
         connection = await self._pool.take(target, timeout_s)
-        left_s = timeout_s - (clock() - began)
-        connection.send(head, outgoing.body, timeout_s=left_s, idle_s=idle_s, bytes_max=bytes_max)
-        return target, connection
+        return connection, timeout_s - (clock() - began)
 
     async def _started(self, base: str, started: asyncio.Future[None], url: str, timeout_s: float) -> None:
         if url.startswith(base):
@@ -105,14 +112,21 @@ class HttpUpstream:
 class HttpStream:
     """See `UpstreamStream`."""
 
-    __slots__ = ("_connection", "_pool", "_target", "next", "status")
+    __slots__ = ("_connection", "_pool", "_target", "allow", "next", "pump", "status")
 
     def __init__(self, pool: Pool, target: Target, connection: Connection) -> None:
         self._pool = pool
         self._target = target
         self._connection: Connection | None = connection
         self.next = connection.next
+        self.pump = connection.pump
+        self.allow = connection.allow
         self.status = connection.status
+
+    @property
+    def is_over(self) -> bool:
+        """The answer has been read to its end, and `next` would not wait."""
+        return self._connection is None or self._connection.is_over
 
     def header(self, name: str) -> str | None:
         return None if self._connection is None else self._connection.header(name)

@@ -23,12 +23,21 @@ from tollway.routing.nearest import nearest
 
 
 class AllowList(Protocol):
-    """What a key says about models."""
+    """What a key or a plan says about models."""
 
     @property
     def allowed_models(self) -> frozenset[str] | None:
         """Ids or aliases; None allows all."""
         ...
+
+
+class _NoPlan:
+    """No plan restricts anything."""
+
+    allowed_models: frozenset[str] | None = None
+
+
+_NO_PLAN = _NoPlan()
 
 
 class Obstacle(StrEnum):
@@ -70,22 +79,22 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     exclusions: tuple[Exclusion, ...] = ()
 
 
-def route(chat: ChatRequest, key: AllowList, catalogue: Catalogue, now: int) -> Route:
+def route(chat: ChatRequest, key: AllowList, catalogue: Catalogue, now: int, plan: AllowList = _NO_PLAN) -> Route:
     """The offers that may answer a request, in the order to try them.
 
     Args:
         chat: the request.
-        key: whose allow-list applies.
+        key, plan: whose allow-lists apply, both.
         catalogue: what there is.
         now: unix seconds; which prices are in force.
 
     Raises:
         ModelNotFound: no such model, or no provider of it can be reached; with the nearest names.
-        ModelNotAllowed: the key's allow-list has none of them.
+        ModelNotAllowed: the allow-list of the key, or of its plan, has none of them.
         ModelNotPriced: no price in force (R6c).
         InvalidField: the `provider` preferences leave no offer.
     """
-    if not chat.models and chat.provider is None and key.allowed_models is None:
+    if not chat.models and chat.provider is None and key.allowed_models is None and plan.allowed_models is None:
         model = catalogue.names.get(chat.model)
         if model is not None and len(model.offers) == 1:
             offer = model.offers[0]
@@ -105,13 +114,14 @@ def route(chat: ChatRequest, key: AllowList, catalogue: Catalogue, now: int) -> 
             exclusions.append(Exclusion(name, "", Obstacle.NO_TEXT, reason))
         elif model.id not in seen:
             seen.add(model.id)
-            if _is_allowed(model, name, key):
-                candidates += _offers(model, name, chat.provider, now, exclusions)
+            if not _is_allowed(model, name, key):
+                exclusions.append(Exclusion(name, "", Obstacle.NOT_ALLOWED, f"this key may not use `{name}`"))
+            elif not _is_allowed(model, name, plan):
+                exclusions.append(Exclusion(name, "", Obstacle.NOT_ALLOWED, f"your plan does not include `{name}`"))
             else:
-                reason = f"this key may not use `{name}`"
-                exclusions.append(Exclusion(name, "", Obstacle.NOT_ALLOWED, reason))
+                candidates += _offers(model, name, chat.provider, now, exclusions)
     if not candidates:
-        raise _nothing(chat, key, catalogue, exclusions)
+        raise _nothing(chat, key, plan, catalogue, exclusions)
     return Route(tuple(candidates), tuple(exclusions))
 
 
@@ -185,7 +195,9 @@ _GRAVEST_FIRST = (
 )
 
 
-def _nothing(chat: ChatRequest, key: AllowList, catalogue: Catalogue, exclusions: list[Exclusion]) -> TollwayError:
+def _nothing(
+    chat: ChatRequest, key: AllowList, plan: AllowList, catalogue: Catalogue, exclusions: list[Exclusion]
+) -> TollwayError:
     """The error for a request that nothing may answer: about the name that was asked first."""
     if not exclusions:
         return ModelNotFound(f"`{chat.model}` has no offer", param="model")
@@ -204,7 +216,7 @@ def _nothing(chat: ChatRequest, key: AllowList, catalogue: Catalogue, exclusions
         case Obstacle.NO_TEXT:
             return InvalidField(f"{text}; choose a model that writes text", param=param, excluded=excluded)
         case Obstacle.NOT_ALLOWED:
-            may = _listed(sorted(key.allowed_models or ())[:10])
+            may = _listed(sorted(key.allowed_models or plan.allowed_models or ())[:10])
             return ModelNotAllowed(f"{text}; it may use {may}" if may else text, param=param, excluded=excluded)
         case Obstacle.UNPRICED:
             return ModelNotPriced(

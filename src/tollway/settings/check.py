@@ -43,6 +43,9 @@ def problems(settings: Settings) -> Iterator[ConfigurationError]:
     except NotAnAmount as bad:
         yield settings.problem("money.opening_grant_usd", str(bad), 'write a plain decimal in quotes, such as "10"')
     yield from _url(settings, "money.top_up_url", money.top_up_url)
+    yield from _url(settings, "people.public_url", settings.people.public_url)
+    yield from _mail(settings)
+    yield from _url(settings, "plans.upgrade_url", settings.plans.upgrade_url)
     yield from _url(settings, "telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint)
     for name, provider in settings.providers.items():
         yield from _provider(settings, f"providers.{name}", provider)
@@ -58,6 +61,21 @@ def _url(settings: Settings, key: str, url: str) -> Iterator[ConfigurationError]
         is_good = False
     if not is_good or any(char.isspace() for char in url):
         yield settings.problem(key, "this is not a URL", "write it whole: http:// or https://, then the host")
+
+
+def _mail(settings: Settings) -> Iterator[ConfigurationError]:
+    people = settings.people
+    if people.smtp_url:
+        from tollway.mail.smtp import checked_sender, smtp_server  # noqa: PLC0415 - most starts send no mail
+
+        for key, read, given in (
+            ("smtp_url", smtp_server, people.smtp_url),
+            ("mail_from", checked_sender, people.mail_from),
+        ):
+            try:
+                read(given)
+            except ValueError as bad:
+                yield settings.problem(f"people.{key}", "no mail can be sent with it", str(bad))
 
 
 def _provider(settings: Settings, key: str, provider: ProviderSettings) -> Iterator[ConfigurationError]:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from tollway.settings.load import variables
-from tollway.settings.read import toml_value
 from tollway.settings.sections import SECTIONS, CustomModel, ProviderSettings, Section, meta_of
+from tollway.tomlplace import toml_value
 
 _WIDTH = 100
 _INTRODUCTION = """

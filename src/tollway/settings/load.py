@@ -1,18 +1,17 @@
 """Loading the settings: file, then environment, then flags; what is wrong stops it and says where and how to fix it."""
 
 import difflib
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from tollway.errors import ConfigurationError
-from tollway.settings import position
 from tollway.settings.check import check
+from tollway.settings.plans import resolve_catalogue
 from tollway.settings.read import Reader, Values
 from tollway.settings.sections import SECTIONS, Origin, Settings
+from tollway.tomlplace import Path as KeyPath
+from tollway.tomlplace import read_toml
 
 DEFAULT_FILE = "tollway.toml"
 CONFIG_VARIABLE = "TOLLWAY_CONFIG"
@@ -22,7 +21,6 @@ _OTHERS = ("TOLLWAY_CONFIG", "TOLLWAY_LOCAL_URL", "TOLLWAY_PEPPER", "TOLLWAY_API
 """Variables of ours that are no settings; the last two are what client code usually calls them."""
 _SHORT = {"data.folder": "TOLLWAY_DATA", "server.host": "TOLLWAY_HOST", "server.port": "TOLLWAY_PORT"}
 _FLAGS = {"data.folder": "--data", "server.host": "--host", "server.port": "--port", "server.workers": "--workers"}
-_SYNTAX = re.compile(r"(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
 def load_settings(
@@ -52,6 +50,7 @@ def load_settings(
         if value is not None:
             reader.override(values, key, value, Origin(COMMAND_LINE, None, _FLAGS.get(key, key)))
     _resolve_folder(values, reader.origins.get("data.folder"))
+    resolve_catalogue(values, reader.origins.get("plans.catalogue"))
     chosen: dict[str, Any] = {name: kind(**values[name]) for name, kind in SECTIONS.items()}
     settings = Settings(**chosen, providers=providers, environment=dict(environment), file=file, origins=reader.origins)
     check(settings)
@@ -76,7 +75,7 @@ def unknown_variables(environment: Mapping[str, str]) -> tuple[tuple[str, str], 
     )
 
 
-def _parse(file: str) -> tuple[dict[str, Any], dict[position.Path, int]]:
+def _parse(file: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     try:
         text = Path(file).read_bytes().decode()
     except FileNotFoundError:
@@ -87,19 +86,7 @@ def _parse(file: str) -> tuple[dict[str, Any], dict[position.Path, int]]:
         raise _unreadable(
             file, f"it cannot be read: {bad.strerror}", "let this user read it, or name another"
         ) from None
-    try:
-        # Decimal, so that a number that should have been text can be shown as it was written.
-        return tomllib.loads(text, parse_float=Decimal), position.key_lines(text)
-    except tomllib.TOMLDecodeError as bad:
-        found = _SYNTAX.fullmatch(str(bad))
-        problem, line, column = found.groups() if found else (str(bad), None, None)
-        raise ConfigurationError(
-            file=file,
-            line=int(line) if line else text.rstrip("\n").count("\n") + 1,
-            key="syntax",
-            problem=f"this is not TOML: {problem}{f' at column {column}' if column else ''}",
-            fix='write `key = value` on a line of its own: text "in quotes", numbers and true or false without',
-        ) from None
+    return read_toml(text, file)
 
 
 def _unreadable(file: str, problem: str, fix: str) -> ConfigurationError:

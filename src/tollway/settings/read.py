@@ -1,7 +1,6 @@
 """From parsed TOML, variables and flags to sections: every key known, every value of its type and in its range."""
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -10,7 +9,6 @@ from typing import Annotated, Any, Literal, TypeAlias, cast, get_args, get_origi
 import msgspec
 
 from tollway.errors import ConfigurationError
-from tollway.settings.position import Path
 from tollway.settings.sections import (
     SECTIONS,
     CustomModel,
@@ -21,6 +19,7 @@ from tollway.settings.sections import (
     meta_of,
     problem_at,
 )
+from tollway.tomlplace import Path, toml_value
 
 Values: TypeAlias = dict[str, dict[str, Any]]
 """Section name -> setting name -> converted value."""
@@ -166,13 +165,6 @@ def expected(annotation: object) -> str:
     if base is str:
         return _TEXT
     return "a table" if get_origin(base) is not tuple else "a list of tables"
-
-
-def toml_value(value: object) -> str:
-    """A setting's value as TOML text."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
 
 
 def _base(annotation: object) -> object:

@@ -124,12 +124,71 @@ class Money(Section, frozen=True, kw_only=True):
 
 
 class Limits(Section, frozen=True, kw_only=True):
-    """What a key may do that has no limits of its own; -1 is no limit."""
+    """What counts beside the plan; -1 is no limit. Of a key, where it has no limit of its own."""
 
     requests_per_minute: Annotated[int, _why("Per key and UTC minute.", "requests", ge=-1, le=1_000_000_000)] = -1
     tokens_per_day: Annotated[
         int, _why("Per key and UTC day, of input and output.", "tokens", ge=-1, le=1_000_000_000_000)
     ] = -1
+    api_requests_per_minute: Annotated[
+        int, _why("Per workspace and UTC minute, to everything but chat.", "requests", ge=-1, le=1_000_000_000)
+    ] = 600
+
+
+class People(Section, frozen=True, kw_only=True):
+    """Accounts of people: who may make one, how long a login lasts, and how mails go out."""
+
+    signup: Annotated[
+        Literal["open", "invite", "closed"],
+        _why(
+            "Who may make an account: `open`, anybody, with an organization of their own; `invite`, whoever has an "
+            "invitation; `closed`, nobody."
+        ),
+    ] = "invite"
+    session_hours: Annotated[
+        int, _why("A login ends so long after its last use, and after 30 days anyway.", "hours", ge=1, le=720)
+    ] = 24
+    public_url: Annotated[
+        str,
+        _why(
+            "Address of your pages for people: a mail links to `/invitation` or `/reset` there, with the token behind "
+            "`#token=`. Empty: mails carry the token alone."
+        ),
+    ] = ""
+    smtp_url: Annotated[
+        str,
+        _why(
+            "Mail server, `smtp://user:password@host:587` or `smtps://user:password@host:465`; empty writes mails to "
+            "standard error.",
+            secret=True,
+        ),
+    ] = ""
+    mail_from: Annotated[str, _why("The sender of mails.")] = "Tollway <tollway@localhost>"
+
+
+class Plans(Section, frozen=True, kw_only=True):
+    """What is sold: limits, features and prices by plan. A changed file is in force within two seconds."""
+
+    catalogue: Annotated[
+        str,
+        _why("`reference`, `pricing` or `payg`, which are shipped; or the path of a TOML file, relative to this file."),
+    ] = "reference"
+    default_plan: Annotated[
+        str, _why("Id of the plan where a sign-up starts; empty takes the one that the catalogue says.")
+    ] = ""
+    upgrade_url: Annotated[
+        str, _why("Where a customer can buy a larger plan; told in the 403 of whoever hits a limit.")
+    ] = ""
+
+
+class Webhooks(Section, frozen=True, kw_only=True):
+    """Where the webhooks of customers may go."""
+
+    allow_http: Annotated[bool, _why("Also to addresses without TLS; for a trial on one machine.")] = False
+    allow_private_addresses: Annotated[
+        bool,
+        _why("Also to private, loopback and link-local addresses: whoever makes a webhook reaches your own network."),
+    ] = False
 
 
 class Telemetry(Section, frozen=True, kw_only=True):
@@ -201,6 +260,9 @@ class Settings:
     upstream: Upstream = field(default_factory=Upstream)
     money: Money = field(default_factory=Money)
     limits: Limits = field(default_factory=Limits)
+    plans: Plans = field(default_factory=Plans)
+    people: People = field(default_factory=People)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     telemetry: Telemetry = field(default_factory=Telemetry)
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -228,6 +290,9 @@ SECTIONS: Mapping[str, type[Section]] = {
     "upstream": Upstream,
     "money": Money,
     "limits": Limits,
+    "plans": Plans,
+    "people": People,
+    "webhooks": Webhooks,
     "telemetry": Telemetry,
 }
 """Section name -> class, in the order of the example file. `[providers.<id>]` comes after them."""

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tollway.ledger.hold import Hold
 from tollway.store.sqlite import Params
 
-HoldRow: TypeAlias = list[int | str | None]
-"""A row of `holds` in the order of `_OPEN`."""
-_AMOUNT = 3
+HoldRow: TypeAlias = tuple[int, Hold]
+"""nano-USD, and the hold whose row it is: its own amount may be ahead of what this batch writes."""
 
 _SIZES = (64, 32, 16, 8, 4, 2, 1)
 _THREES = (192, 96, 48, 24, 12, 6, 3, 1)
@@ -68,12 +68,13 @@ _POSTING = ManyRows(
     "INSERT INTO postings (transfer_id, line, account_id, amount_nano, balance_after_nano) VALUES", 5, sizes=_THREES
 )
 _GENERATION = ManyRows(
-    "INSERT INTO generations (seq, id, workspace_id, key_id, outcome, hold_nano, charge_nano, bad_debt_nano, "
-    "cost_nano, price_list_id, margin_bps, opened_at, created_at_ms, model_asked, model, provider, offer_id, status, "
+    "INSERT INTO generations (id, workspace_id, key_id, created_at_ms, model_asked, model, provider, offer_id, status, "
     "http_status, error_code, is_streamed, finish_reason, input_tokens, output_tokens, cached_tokens, "
-    "reasoning_tokens, usage_source, latency_ms, ttft_ms, user_id) VALUES",
+    "reasoning_tokens, usage_source, cost_nano, charge_nano, latency_ms, ttft_ms, user_id, outcome, hold_nano, "
+    "price_list_id, margin_bps, opened_at, bad_debt_nano, seq) VALUES",
     30,
 )
+"""In the order of `ports.Generation`, whose fields are the row."""
 _RECEIPT = ManyRows("INSERT INTO receipts (seq, story) VALUES", 2)
 _WALLET = ManyRows(
     "UPDATE wallets SET posted_nano = posted_nano + column2, held_nano = held_nano + column3 FROM (VALUES",
@@ -119,9 +120,9 @@ class Batch:
         self.wallets: dict[str, list[int]] = {}
         self.spends: dict[tuple[str, int], list[int]] = {}
 
-    def open(self, row: HoldRow) -> None:
-        """A hold was opened."""
-        self.opened[str(row[0])] = row
+    def open(self, amount_nano: int, hold: Hold) -> None:
+        """A hold of `amount_nano` was opened."""
+        self.opened[hold.id] = amount_nano, hold
 
     def enlarge(self, hold_id: str, amount_nano: int) -> None:
         """A hold was raised to `amount_nano`."""
@@ -129,7 +130,7 @@ class Batch:
         if row is None:
             self.raised[hold_id] = amount_nano
         else:
-            row[_AMOUNT] = amount_nano
+            self.opened[hold_id] = amount_nano, row[1]
 
     def close(self, hold_id: str) -> None:
         """A hold ended: its row goes. One that was opened in this batch needs none."""
@@ -161,7 +162,7 @@ class Batch:
             cursor.execute(text, params)
         _ACCOUNT.run(cursor, self.accounts)
         _DAY.run(cursor, self.days)
-        _OPEN.run(cursor, list(self.opened.values()))
+        _OPEN.run(cursor, [_hold_row(amount, hold) for amount, hold in self.opened.values()])
         _RAISE.run(cursor, list(self.raised.items()))
         _CLOSE.run(cursor, self.closed)
         _TRANSFER.run(cursor, self.transfers)
@@ -170,3 +171,18 @@ class Batch:
         _RECEIPT.run(cursor, self.receipts)
         _WALLET.run(cursor, [(workspace_id, *sums) for workspace_id, sums in self.wallets.items() if any(sums)])
         _SPEND.run(cursor, [(key_id, day, *sums) for (key_id, day), sums in self.spends.items() if any(sums)])
+
+
+def _hold_row(amount_nano: int, hold: Hold) -> Params:
+    """A row of `holds` in the order of `_OPEN`."""
+    return (
+        hold.id,
+        hold.workspace_id,
+        hold.key_id,
+        amount_nano,
+        hold.price_list_id,
+        hold.margin_bps,
+        hold.offer_id,
+        hold.opened_at,
+        hold.expires_at,
+    )

@@ -5,18 +5,27 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from tollway.ledger.book import Book
+from tollway.plans.source import PlanSource
 from tollway.ports import Clock, Ids
+from tollway.store.activity import Activities
+from tollway.store.alerts import Alerts
 from tollway.store.bootstrap import FirstStart, bootstrap, is_done
 from tollway.store.checkpoint import Checkpointer
+from tollway.store.deliveries import Deliveries
 from tollway.store.folder import DataFolder
 from tollway.store.generations import Generations
 from tollway.store.idempotency import Idempotency
 from tollway.store.ledger import EmbeddedLedger
+from tollway.store.people import People
+from tollway.store.plans import Plans
 from tollway.store.reader import Reader
 from tollway.store.recovery import Leakage, recover
 from tollway.store.snapshot import Snapshot, load
 from tollway.store.sqlite import migrate, open_writer
+from tollway.store.usage import Usage
 from tollway.store.wallets import Wallets
+from tollway.store.webhooks import Webhooks
 from tollway.store.workspaces import Workspaces
 from tollway.store.writer import Writer
 
@@ -24,8 +33,10 @@ from tollway.store.writer import Writer
 class EmbeddedStore:
     """Everything that is kept. Open it inside a running event loop, which then owns it; close it to drain.
 
-    ledger: `ports.Ledger`. workspaces: `ports.Directory`, and changes to who there is. wallets: credit, transfer,
-    history. generations: what was asked. idempotency: stored replies. recovered: what a crash had left.
+    ledger: `ports.Ledger`. workspaces: `ports.Directory`, and changes to who there is. plans: what organizations may do.
+    wallets: credit, transfer, history. generations: what was asked; usage, activity: sums and lists of it. idempotency:
+    stored replies. webhooks, alerts, deliveries: what is told, to whom, and how far it has come. recovered: what a crash
+    had left.
     """
 
     def __init__(self, folder: DataFolder, *, clock: Clock, ids: Ids) -> None:
@@ -34,10 +45,18 @@ class EmbeddedStore:
         self.reader: Reader
         self.ledger: EmbeddedLedger
         self.workspaces: Workspaces
+        self.plans: Plans
+        self.people: People
         self.wallets: Wallets
         self.generations: Generations
+        self.usage: Usage
+        self.activity: Activities
         self.idempotency: Idempotency
+        self.webhooks: Webhooks
+        self.alerts: Alerts
+        self.deliveries: Deliveries
         self.recovered = Leakage(0, 0)
+        self._snapshot: Snapshot
         self._writer: Writer[Snapshot]
         self._checkpointer: Checkpointer
 
@@ -51,6 +70,7 @@ class EmbeddedStore:
         random_bytes: Callable[[int], bytes],
         pepper: bytes | None = None,
         connect: Callable[[Path], sqlite3.Connection] = open_writer,
+        plans: PlanSource | None = None,
     ) -> "EmbeddedStore":
         """Lock the folder, bring the schema up to date, end what a crash left, and read the book.
 
@@ -58,6 +78,7 @@ class EmbeddedStore:
             pepper: from the environment; None: the folder's own, made at first.
             random_bytes: `n` bytes of a cryptographic source.
             connect: opens a write connection; a test gives one that fails.
+            plans: what is sold; None: the reference catalogue.
 
         Raises:
             FolderInUse: another process owns the folder.
@@ -66,14 +87,18 @@ class EmbeddedStore:
         store = cls(DataFolder(data_dir), clock=clock, ids=ids)
         store.folder.lock()
         try:
-            store._open(pepper or store.folder.pepper(random_bytes), random_bytes, connect)
+            store._open(pepper or store.folder.pepper(random_bytes), random_bytes, connect, plans or PlanSource())
         except BaseException:
             store.folder.unlock()
             raise
         return store
 
     def _open(
-        self, pepper: bytes, random_bytes: Callable[[int], bytes], connect: Callable[[Path], sqlite3.Connection]
+        self,
+        pepper: bytes,
+        random_bytes: Callable[[int], bytes],
+        connect: Callable[[Path], sqlite3.Connection],
+        plans: PlanSource,
     ) -> None:
         path, clock = self.folder.database, self.clock
         connection = connect(path)
@@ -87,29 +112,62 @@ class EmbeddedStore:
         self._writer = Writer(
             lambda: connect(path), read, loop=asyncio.get_running_loop(), on_down=self._down, on_up=self._up
         )
-        self.ledger = EmbeddedLedger(self._writer, read(connection), self.reader, clock)
+        self._snapshot = read(connection)
+        self.ledger = EmbeddedLedger(self._writer, self._snapshot, self.reader, clock)
         self.ledger.leaked = self.recovered
         self.workspaces = Workspaces(
             connection, self.ledger, clock=clock, ids=self.ids, pepper=pepper, random_bytes=random_bytes
         )
+        self.plans = Plans(
+            connection,
+            self.ledger,
+            self.reader,
+            clock=clock,
+            source=plans,
+            organizations=lambda: self.workspaces.organizations,
+        )
+        self.people = People(
+            connection,
+            self.ledger,
+            self.reader,
+            clock=clock,
+            ids=self.ids,
+            pepper=pepper,
+            random_bytes=random_bytes,
+            require_room=self.plans.require_room,
+        )
+        self.webhooks = Webhooks(
+            connection, self.ledger, self.workspaces, clock=clock, ids=self.ids, random_bytes=random_bytes
+        )
+        self.workspaces.tell, self.plans.tell = self.webhooks.about_key, self.webhooks.about_plan
+        self.alerts = Alerts(connection, self.ledger, self.reader, self.webhooks, clock=clock, ids=self.ids)
+        self.deliveries = Deliveries(self.ledger, self.reader, self.webhooks, self.alerts, clock)
         connection.close()
         self.wallets = Wallets(self.ledger, self.workspaces, self.reader, self.ids)
         self.generations = Generations(self.reader)
+        self.usage = Usage(self.reader)
+        self.activity = Activities(self.reader)
         self.idempotency = Idempotency(path, self.ledger)
         self._writer.start()
         self._checkpointer = Checkpointer(lambda: open_writer(path), lambda: self._writer.written)
         self._checkpointer.start()
 
+    def book(self) -> Book:
+        """The book as it stands, to be read and not changed; another one after a failed write."""
+        return self._snapshot.book
+
     async def bootstrap(self, grant_nano: int) -> FirstStart | None:
         """Make what a fresh installation needs; None if that was done before. See `bootstrap.bootstrap`."""
         if await self.reader.run(is_done):
             return None
-        return await bootstrap(self.ledger, self.workspaces, grant_nano, int(self.clock.now()))
+        return await bootstrap(self.ledger, self.workspaces, self.plans, grant_nano, int(self.clock.now()))
 
     async def sweep(self, now: int) -> Leakage:
-        """What must be done every half minute or so: end overdue holds, drop old replies. `now`: unix seconds."""
+        """What must be done every half minute or so: end overdue holds, drop what is old. `now`: unix seconds."""
         leaked = await self.ledger.sweep(now)
         self.idempotency.purge(now)
+        await self.people.purge(now)
+        await self.workspaces.purge(now)
         return leaked
 
     def _down(self, reason: str) -> None:
@@ -117,6 +175,7 @@ class EmbeddedStore:
         self.ledger.went_down()
 
     def _up(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
         self.ledger.came_up(snapshot)
 
     async def close(self) -> None:

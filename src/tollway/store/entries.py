@@ -1,10 +1,14 @@
 """Entries of the writer's queue: what was decided, as the rows it leaves and the futures that wait for them."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TypeAlias
 
+from msgspec.structs import astuple
+
 from tollway.ledger.hold import Hold
-from tollway.store.batch import Batch, HoldRow
+from tollway.ports import Generation
+from tollway.store.batch import Batch
 from tollway.store.sqlite import Params
 
 Waiters: TypeAlias = "list[asyncio.Future[None]]"
@@ -51,34 +55,22 @@ class Statements(Entry):
 class Opened(Entry):
     """A hold was opened."""
 
-    __slots__ = ("amount_nano", "day", "is_new_day", "key_id", "row", "workspace_id")
+    __slots__ = ("amount_nano", "hold", "is_new_day")
 
     def __init__(self, hold: Hold, *, is_new_day: bool) -> None:
         self.waiters = []
-        self.workspace_id = hold.workspace_id
-        self.key_id = hold.key_id
-        self.day = hold.day
+        self.hold = hold
+        # Kept: the hold may be raised again before this is written.
         self.amount_nano = hold.amount_nano
         self.is_new_day = is_new_day
-        self.row: HoldRow = [
-            hold.id,
-            hold.workspace_id,
-            hold.key_id,
-            hold.amount_nano,
-            hold.price_list_id,
-            hold.margin_bps,
-            hold.offer_id,
-            hold.opened_at,
-            hold.expires_at,
-        ]
 
     def write(self, batch: Batch) -> None:
+        hold, amount = self.hold, self.amount_nano
         if self.is_new_day:
-            batch.days.append((self.key_id, self.day))
-        # A copy: the batch may fold the hold's end into the row, and a failed batch is written again entry by entry.
-        batch.open(self.row[:])
-        batch.move(self.workspace_id, 0, self.amount_nano)
-        batch.spend(self.key_id, self.day, 0, self.amount_nano)
+            batch.days.append((hold.key_id, hold.day))
+        batch.open(amount, hold)
+        batch.move(hold.workspace_id, 0, amount)
+        batch.spend(hold.key_id, hold.day, 0, amount)
 
 
 class Raised(Entry):
@@ -123,39 +115,17 @@ class Posted(Entry):
 class Ended(Entry):
     """A hold ended: settled, void or expired, with its transfer if money moved, and its generation.
 
-    hold_nano: what the hold came to; 0 if it had expired before (`is_late`). generation: a row in the order of the
-    table.
+    is_late: the hold had expired before, and released what it held then (R9).
     """
 
-    __slots__ = (
-        "day",
-        "ending",
-        "generation",
-        "hold_id",
-        "hold_nano",
-        "is_late",
-        "key_id",
-        "postings",
-        "story",
-        "taken_nano",
-        "transfer",
-        "workspace_id",
-    )
+    __slots__ = ("ending", "generation", "is_late", "postings", "transfer")
 
-    def __init__(
-        self, hold_id: str, workspace_id: str, key_id: str, day: int, *, generation: Params, story: bytes
-    ) -> None:
+    def __init__(self, generation: Generation, *, is_late: bool = False) -> None:
         self.waiters = []
-        self.hold_id = hold_id
-        self.workspace_id = workspace_id
-        self.key_id = key_id
-        self.day = day
         self.generation = generation
-        self.story = story
-        self.hold_nano = self.taken_nano = 0
         self.transfer: Params | None = None
-        self.postings: list[Params] = []
-        self.is_late = False
+        self.postings: Sequence[Params] = ()
+        self.is_late = is_late
         self.ending: dict[str, Ended] | None = None
         """Where others find this end until it is on disk."""
 
@@ -163,31 +133,32 @@ class Ended(Entry):
         if self.transfer is not None:
             batch.transfers.append(self.transfer)
             batch.postings += self.postings
+        g = self.generation
+        *row, story = astuple(g)
         if self.is_late:
             # The expired row becomes the real one; the trigger allows this once.
-            row = self.generation
-            batch.statements.append((COMPLETE, (*row[4:], row[1])))
-            batch.statements.append((COMPLETE_STORY, (self.story, row[1])))
+            batch.statements.append((COMPLETE, (*row[3:29], g.id)))
+            batch.statements.append((COMPLETE_STORY, (story, g.id)))
         else:
-            batch.close(self.hold_id)
-            batch.generations.append(self.generation)
-            batch.receipts.append((self.generation[0], self.story))
-        batch.move(self.workspace_id, -self.taken_nano, -self.hold_nano)
-        batch.spend(self.key_id, self.day, self.taken_nano, -self.hold_nano)
+            batch.close(g.id)
+            batch.generations.append(row)
+            batch.receipts.append((g.seq, story))
+        batch.move(g.workspace_id, -g.charge_nano, -g.hold_nano)
+        batch.spend(g.key_id, g.opened_at // 86_400, g.charge_nano, -g.hold_nano)
 
     def committed(self) -> None:
         if self.ending is not None:
-            self.ending.pop(self.hold_id, None)
+            self.ending.pop(self.generation.id, None)
         for future in self.waiters:
             if not future.done():
                 future.set_result(None)
 
 
 COMPLETE = (
-    "UPDATE generations SET outcome = ?, hold_nano = ?, charge_nano = ?, bad_debt_nano = ?, cost_nano = ?, "
-    "price_list_id = ?, margin_bps = ?, opened_at = ?, created_at_ms = ?, model_asked = ?, model = ?, provider = ?, "
-    "offer_id = ?, status = ?, http_status = ?, error_code = ?, is_streamed = ?, finish_reason = ?, input_tokens = ?, "
-    "output_tokens = ?, cached_tokens = ?, reasoning_tokens = ?, usage_source = ?, latency_ms = ?, ttft_ms = ?, "
-    "user_id = ? WHERE id = ?"
+    "UPDATE generations SET created_at_ms = ?, model_asked = ?, model = ?, provider = ?, offer_id = ?, status = ?, "
+    "http_status = ?, error_code = ?, is_streamed = ?, finish_reason = ?, input_tokens = ?, output_tokens = ?, "
+    "cached_tokens = ?, reasoning_tokens = ?, usage_source = ?, cost_nano = ?, charge_nano = ?, latency_ms = ?, "
+    "ttft_ms = ?, user_id = ?, outcome = ?, hold_nano = ?, price_list_id = ?, margin_bps = ?, opened_at = ?, "
+    "bad_debt_nano = ? WHERE id = ?"
 )
 COMPLETE_STORY = "UPDATE receipts SET story = ? WHERE seq = (SELECT seq FROM generations WHERE id = ?)"

@@ -1,13 +1,12 @@
-"""Requests as they were kept: one by id with all its receipt needs, lists, and sums for `/v1/usage`.
+"""Requests as they were kept: one by id with all its receipt needs, and lists; `usage.py` sums them.
 
-Every query takes the workspace (security.md: IDOR); another tenant's id is not found. Sums are made by SQL over an
-index of workspace and time, so that their cost follows the period that was asked for, not the age of the installation.
+Every query takes the workspace (security.md: IDOR); another tenant's id is not found.
 """
 
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tollway.errors import InvalidField, NotFound
 from tollway.ledger.transfer import Posting
@@ -15,29 +14,8 @@ from tollway.ports import Generation
 from tollway.store.reader import Reader
 from tollway.store.rows import GENERATION_COLUMNS, End, generation, generation_end
 from tollway.store.sqlite import Params
+from tollway.store.usage import Bucket, Filters, Group, Grouping, Sum, sums
 
-Bucket = Literal["", "hour", "day", "month"]
-Group = Literal["key", "model", "provider", "user", "status"]
-GROUPS: tuple[Group, ...] = ("key", "model", "provider", "user", "status")
-
-_GROUP_COLUMNS: dict[str, str] = {
-    "key": "key_id",
-    "model": "model",
-    "provider": "provider",
-    "user": "user_id",
-    "status": "status",
-}
-_BUCKETS: dict[str, str] = {
-    "": "0",
-    "hour": "created_at_ms / 3600000 * 3600",
-    "day": "created_at_ms / 86400000 * 86400",
-    "month": "CAST(strftime('%s', created_at_ms / 1000, 'unixepoch', 'start of month') AS INTEGER)",
-}
-_SUMS = (
-    "count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0), "
-    "coalesce(sum(reasoning_tokens), 0), coalesce(sum(charge_nano), 0), coalesce(sum(cost_nano), 0), "
-    "coalesce(sum(status <> 'ok'), 0), coalesce(sum(latency_ms), 0)"
-)
 _ONE = ("SELECT", GENERATION_COLUMNS, ", r.story FROM generations AS g LEFT JOIN receipts AS r ON r.seq = g.seq")
 _MANY = (
     *("SELECT", GENERATION_COLUMNS, ", x'7b7d', g.seq FROM generations AS g"),
@@ -51,8 +29,9 @@ FROM transfers AS t JOIN postings AS p ON p.transfer_id = t.id JOIN accounts AS 
 WHERE t.external_ref = ? AND t.kind IN ('usage', 'failover')
 ORDER BY t.id, p.line
 """
-_TOKENS = """
-SELECT key_id, sum(input_tokens + output_tokens) FROM generations INDEXED BY generations_of_workspace
+_COUNTED = """
+SELECT workspace_id, key_id, sum(input_tokens + output_tokens), count(*)
+FROM generations INDEXED BY generations_of_workspace
 WHERE workspace_id = ? AND created_at_ms >= ? AND created_at_ms < ? GROUP BY key_id
 """
 LIMIT_MAX = 1_000
@@ -72,26 +51,6 @@ class Page(NamedTuple):
 
     generations: list[Generation]
     next_cursor: str
-
-
-class Sum(NamedTuple):
-    """Usage of one bucket and group.
-
-    bucket: unix seconds of its start, 0 when none was asked for. group: the values of the groups, in the order asked
-    for. Money in nano-USD; cost_nano is what providers took and is not for customers. latency_ms: of all its requests.
-    """
-
-    bucket: int
-    group: tuple[str, ...]
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    reasoning_tokens: int
-    charge_nano: int
-    cost_nano: int
-    failed: int
-    latency_ms: int
 
 
 class Generations:
@@ -141,15 +100,13 @@ class Generations:
         Raises:
             InvalidField: an unknown bucket or group.
         """
-        if bucket not in _BUCKETS:
-            raise InvalidField("A bucket is hour, day or month.", param="bucket")
-        if any(group not in _GROUP_COLUMNS for group in groups):
-            raise InvalidField(f"Groups are among {', '.join(GROUPS)}.", param="group_by")
-        return await self._reader.run(_usage, workspace_id, start_ms, end_ms, bucket, tuple(groups))
+        filters = Filters(start_ms=start_ms, end_ms=end_ms)
+        found = await self._reader.run(sums, workspace_id, filters, Grouping(bucket=bucket, groups=tuple(groups)))
+        return found.rows
 
-    async def tokens_by_key(self, day: int) -> dict[str, int]:
-        """Tokens used per key on a UTC day (unix days), for the limiter after a start."""
-        return await self._reader.run(_tokens, day)
+    async def counted(self, day: int) -> tuple[dict[str, int], dict[str, int]]:
+        """(tokens, requests) of a UTC day (unix days) by the id of workspace and key: the limiter's after a start."""
+        return await self._reader.run(_counted, day)
 
 
 def check_limit(limit: int) -> None:
@@ -186,39 +143,20 @@ def _recent(
     end_ms: int,
 ) -> Page:
     text = " ".join(_MANY)
-    params: Params = (workspace_id, start_ms, end_ms, *after, key_id, key_id, limit + 1)
+    # The index is entered at the position: SQLite would read from the period's own end to it.
+    params: Params = (workspace_id, start_ms, min(end_ms, after[0] + 1), *after, key_id, key_id, limit + 1)
     rows = connection.execute(text, params).fetchall()
     found = [generation(row) for row in rows[:limit]]
     has_more = len(rows) > limit
     return Page(found, f"{found[-1].created_at}-{rows[limit - 1][-1]}" if has_more else "")
 
 
-def _usage(
-    connection: sqlite3.Connection, workspace_id: str, start_ms: int, end_ms: int, bucket: str, groups: tuple[str, ...]
-) -> list[Sum]:
-    columns = [_GROUP_COLUMNS[group] for group in groups]
-    numbers = ", ".join(str(at + 1) for at in range(1 + len(columns)))
-    text = " ".join(
-        (
-            "SELECT",
-            ", ".join((_BUCKETS[bucket], *columns, _SUMS)),
-            "FROM generations WHERE workspace_id = ? AND created_at_ms >= ? AND created_at_ms < ? GROUP BY",
-            numbers,
-            "ORDER BY",
-            numbers,
-        )
-    )
-    width = 1 + len(columns)
-    return [
-        Sum(row[0], tuple(row[1:width]), *row[width:])
-        for row in connection.execute(text, (workspace_id, start_ms, end_ms))
-    ]
-
-
-def _tokens(connection: sqlite3.Connection, day: int) -> dict[str, int]:
-    start = day * 86_400_000
-    found = dict[str, int]()
-    # Workspace by workspace: each is a range of the index, so a start does not read the whole table.
+def _counted(connection: sqlite3.Connection, day: int) -> tuple[dict[str, int], dict[str, int]]:
+    tokens, requests = dict[str, int](), dict[str, int]()
+    start_ms = day * 86_400_000
     for (workspace_id,) in connection.execute("SELECT id FROM workspaces").fetchall():
-        found.update(connection.execute(_TOKENS, (workspace_id, start, start + 86_400_000)).fetchall())
-    return found
+        for *ids, used, asked in connection.execute(_COUNTED, (workspace_id, start_ms, start_ms + 86_400_000)):
+            for one in ids:
+                tokens[one] = tokens.get(one, 0) + used
+                requests[one] = requests.get(one, 0) + asked
+    return tokens, requests

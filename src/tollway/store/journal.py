@@ -1,9 +1,11 @@
 """The journal: transfers as rows, with their numbers and the balance each leaves on a wallet."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from tollway.ledger.transfer import Posting, Transfer
+from tollway.ledger.hold import Hold
+from tollway.ledger.transfer import Posting, Transfer, usage
+from tollway.metering.rating import Charge
 from tollway.store.entries import Entry, Statements
 from tollway.store.snapshot import Snapshot
 from tollway.store.sqlite import Params
@@ -19,7 +21,7 @@ WHERE t.external_ref = ? AND t.kind = ?
 class Journal:
     """Gives numbers to accounts, transfers and generations; one process owns them, so counting is enough."""
 
-    __slots__ = ("_accounts", "_generation", "_push", "_transfer")
+    __slots__ = ("_accounts", "_charged", "_generation", "_push", "_transfer")
 
     def __init__(self, snapshot: Snapshot, push: Callable[[Entry], None]) -> None:
         self._push = push
@@ -28,6 +30,7 @@ class Journal:
     def reset(self, snapshot: Snapshot) -> None:
         """Go on from what is on disk."""
         self._accounts = snapshot.accounts
+        self._charged: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._transfer = snapshot.next_transfer
         self._generation = snapshot.next_generation
 
@@ -44,6 +47,38 @@ class Journal:
         number = self._generation
         self._generation = number + 1
         return number
+
+    def charge(
+        self, hold: Hold, provider: str, charge: Charge, left_nano: int, at_ms: int
+    ) -> tuple[Params, Sequence[Params]]:
+        """The row and the posting rows of an ordinary charge (transfer.is_ordinary): as `transfer.usage` builds it.
+
+        Its accounts are checked against the chart when they meet first, its sum by `is_ordinary`.
+
+        Args:
+            left_nano: what the wallet has after it.
+            at_ms: unix ms.
+        """
+        accounts = self._charged.get((hold.workspace_id, provider))
+        if accounts is None:
+            accounts = self._meet(hold.workspace_id, provider)
+        wallet, payable, margin = accounts
+        number = self._transfer
+        self._transfer = number + 1
+        row = (number, "usage", hold.id, "", at_ms)
+        taken = (number, 0, wallet, -charge.charge, left_nano)
+        cost = (number, 1, payable, charge.cost, None)
+        if not charge.margin:
+            return row, (taken, cost)
+        return row, (taken, cost, (number, 2, margin, charge.margin, None))
+
+    def _meet(self, workspace_id: str, provider: str) -> tuple[int, int, int]:
+        """The accounts of a charge, made where they are new. Raises Broken: the chart does not allow them."""
+        built = usage("?", workspace_id=workspace_id, provider=provider, taken_nano=2, cost_nano=1, margin_nano=1)
+        assert built is not None, "it moves something"
+        wallet, payable, margin = (self.account(posting.account) for posting in built.postings)
+        self._charged[workspace_id, provider] = wallet, payable, margin
+        return wallet, payable, margin
 
     def rows(self, transfer: Transfer, balances: Mapping[str, int], at_ms: int) -> tuple[int, Params, list[Params]]:
         """A transfer's number, row and posting rows.

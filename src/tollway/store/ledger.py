@@ -17,13 +17,13 @@ from tollway.ledger import chart
 from tollway.ledger.book import Book, Wallet
 from tollway.ledger.budget import Budget
 from tollway.ledger.hold import Hold, HoldState, next_state
-from tollway.ledger.transfer import Transfer, failover, usage
-from tollway.ports import Balance, Clock, Generation, HoldOrder, Settled, Settlement
+from tollway.ledger.transfer import Transfer, failover, is_ordinary, usage
+from tollway.ports import Balance, Clock, Generation, Settled, Settlement
 from tollway.store.entries import Ended, Entry, Opened, Posted, Raised, Statements
 from tollway.store.journal import Journal, posted
 from tollway.store.reader import Reader
 from tollway.store.recovery import Leakage, expired
-from tollway.store.rows import End, generation_row
+from tollway.store.rows import End
 from tollway.store.snapshot import Snapshot
 from tollway.store.sqlite import Params
 from tollway.store.writer import Writer
@@ -95,27 +95,12 @@ class EmbeddedLedger:
 
     # --- ports.Ledger ---
 
-    async def hold(self, order: HoldOrder) -> None:
+    async def hold(self, hold: Hold) -> None:
         """Reserve the worst case at once; the row follows. See `ports.Ledger.hold`."""
         self._writer.refuse_if_busy()
-        if order.id in self._ending:
-            raise AlreadyExists(f"request {order.id} already has a hold")
-        key = order.key
-        limit = key.budget_nano
-        hold = Hold(
-            order.id,
-            workspace_id=order.workspace_id,
-            key_id=key.id,
-            amount_nano=order.amount_nano,
-            opened_at=order.opened_at,
-            expires_at=order.expires_at,
-            budget=None if limit is None else Budget(limit, key.budget_window),
-            price_list_id=order.price_list_id,
-            margin_bps=order.margin_bps,
-            offer_id=order.offer_id,
-        )
-        is_new_day = not self._book.spend(key.id).knows(hold.day)
-        self._book.open(hold)
+        if hold.id in self._ending:
+            raise AlreadyExists(f"request {hold.id} already has a hold")
+        is_new_day = self._book.open(hold)
         self._writer.push(Opened(hold, is_new_day=is_new_day))
 
     async def raise_hold(self, hold_id: str, more_nano: int) -> None:
@@ -133,23 +118,26 @@ class EmbeddedLedger:
         if hold is None:
             return await self._settle_ended(settlement)
         self._refuse_end_if_down(hold)
-        taken, bad_debt = self._book.cover(hold.workspace_id, settlement.charge.charge, hold.amount_nano)
-        transfer = _usage(settlement, hold.workspace_id, taken, bad_debt)
+        charge, provider = settlement.charge, settlement.provider
+        taken, bad_debt = self._book.cover(hold.workspace_id, charge.charge, hold.amount_nano)
+        failover_nano = settlement.failover_cost_nano
+        transfer = None
+        if failover_nano or not is_ordinary(charge, taken, bad_debt):
+            # Everything unusual, what is wrong included, is built line by line, which finds the words for it.
+            transfer = _usage(settlement, hold.workspace_id, taken, bad_debt)
         # Everything that can be refused has been; from here on the book changes.
         wallet = self._book.settle(hold, taken)
-        end = End(
-            "settled",
-            hold.amount_nano,
-            settlement.price_list_id or hold.price_list_id,
-            hold.margin_bps,
-            hold.opened_at,
-            taken,
-            bad_debt,
-            settlement.charge.cost,
-        )
-        ended = self._ended(hold.id, hold.workspace_id, hold.key_id, end, settlement.generation)
-        ended.hold_nano, ended.taken_nano = hold.amount_nano, taken
-        self._enter(ended, transfer, wallet)
+        generation = settlement.generation
+        if settlement.price_list_id:
+            hold.price_list_id = settlement.price_list_id
+        self._fill(generation, hold, "settled")
+        generation.charge_nano, generation.bad_debt_nano, generation.cost_nano = taken, bad_debt, charge.cost
+        ended = Ended(generation)
+        if transfer is not None or not taken:
+            self._enter(ended, transfer, wallet)
+        else:
+            at_ms, left = int(self._clock.now() * 1000), wallet.posted_nano
+            ended.transfer, ended.postings = self._journal.charge(hold, provider, charge, left, at_ms)
         self._bad_debt_nano += bad_debt
         await self._end(ended)
         return Settled(taken, bad_debt)
@@ -164,9 +152,9 @@ class EmbeddedLedger:
         self._refuse_end_if_down(hold)
         transfer = failover(hold_id, provider=generation.provider, failover_nano=failover_cost_nano)
         self._book.release(hold, "void")
-        end = End("void", hold.amount_nano, hold.price_list_id, hold.margin_bps, hold.opened_at)
-        ended = self._ended(hold.id, hold.workspace_id, hold.key_id, end, generation)
-        ended.hold_nano = hold.amount_nano
+        self._fill(generation, hold, "void")
+        generation.charge_nano = generation.bad_debt_nano = generation.cost_nano = 0
+        ended = Ended(generation)
         self._enter(ended, transfer, None)
         await self._end(ended)
 
@@ -256,9 +244,13 @@ class EmbeddedLedger:
 
     # --- inside ---
 
-    def _ended(self, hold_id: str, workspace_id: str, key_id: str, end: End, generation: Generation) -> Ended:
-        row = generation_row(self._journal.generation(), generation, end)
-        return Ended(hold_id, workspace_id, key_id, end.opened_at // 86_400, generation=row, story=generation.receipt)
+    def _fill(self, generation: Generation, hold: Hold, outcome: HoldState) -> None:
+        """What only the ledger knows of a request whose hold has ended."""
+        generation.seq = self._journal.generation()
+        generation.outcome, generation.hold_nano = outcome, hold.amount_nano
+        generation.workspace_id, generation.key_id = hold.workspace_id, hold.key_id
+        generation.price_list_id, generation.margin_bps = hold.price_list_id, hold.margin_bps
+        generation.opened_at = hold.opened_at
 
     def _enter(self, ended: Ended, transfer: Transfer | None, wallet: Wallet | None) -> None:
         if transfer is not None:
@@ -271,7 +263,7 @@ class EmbeddedLedger:
             self._writer.refuse_if_down()
 
     def _queue_end(self, ended: Ended) -> "asyncio.Future[None]":
-        self._ending[ended.hold_id] = ended
+        self._ending[ended.generation.id] = ended
         ended.ending = self._ending
         return self._writer.push_now(ended, is_alone=not self._book.holds)
 
@@ -279,7 +271,7 @@ class EmbeddedLedger:
         try:
             await self._queue_end(ended)
         except LedgerUnavailable:
-            self._unended.add(ended.hold_id)
+            self._unended.add(ended.generation.id)
             raise
 
     def _expire(self, overdue: list[Hold], reason: str) -> "list[asyncio.Future[None]]":
@@ -313,17 +305,14 @@ class EmbeddedLedger:
             taken, bad_debt = self._book.cover(stored.workspace_id, charge.charge, 0)
             transfer = _usage(settlement, stored.workspace_id, taken, bad_debt)
             wallet = self._book.settle_late(stored.workspace_id, stored.key_id, end.opened_at // 86_400, taken)
-            # hold_nano 0: nothing was held any more, so the whole charge is an overrun (I6).
-            end = end._replace(
-                outcome="settled",
-                hold_nano=0,
-                price_list_id=settlement.price_list_id or end.price_list_id,
-                charge_nano=taken,
-                bad_debt_nano=bad_debt,
-                cost_nano=charge.cost,
-            )
-            ended = self._ended(hold_id, stored.workspace_id, stored.key_id, end, settlement.generation)
-            ended.is_late, ended.taken_nano = True, taken
+            generation = settlement.generation
+            generation.workspace_id, generation.key_id = stored.workspace_id, stored.key_id
+            # Nothing was held any more, so the whole charge is an overrun (I6).
+            generation.outcome, generation.hold_nano = "settled", 0
+            generation.price_list_id = settlement.price_list_id or end.price_list_id
+            generation.margin_bps, generation.opened_at = end.margin_bps, end.opened_at
+            generation.charge_nano, generation.bad_debt_nano, generation.cost_nano = taken, bad_debt, charge.cost
+            ended = Ended(generation, is_late=True)
             self._enter(ended, transfer, wallet)
             self._bad_debt_nano += bad_debt
             await self._end(ended)

@@ -1,22 +1,22 @@
-"""Request and token windows of keys, in this process: fixed UTC minutes and UTC days (money.md R14, contract.md).
+"""Request and token windows in this process: fixed UTC minutes and UTC days (money.md R14, contract.md).
 
 Counters live in two dictionaries per kind: the window that is open and the one before it. A new window throws the older
-one away, so memory is bounded by the keys that were used in two windows and nothing has to be reset by a job. The one
-before stays for corrections of requests that began in it, and for a clock that jumps back over a boundary.
+one away, so memory is bounded by what was used in two windows and nothing has to be reset by a job. The one before stays
+for corrections of requests that began in it, and for a clock that jumps back over a boundary. A workspace and a key are
+counted in the same dictionary, by id. No method waits, so each is one step.
 """
 
 from collections.abc import Mapping
 
 from tollway.errors import RateLimited, TokensPerDayExceeded
-from tollway.ports import Window
-from tollway.workspaces.key import Key
+from tollway.ports import Counted, Kind, Quota, Window
 
 MINUTE_S = 60
 DAY_S = 86_400
 
 
 class _Windows:
-    """Counts per key in numbered windows of `seconds`: `number` is the newest."""
+    """Counts by id in numbered windows of `seconds`: `number` is the newest."""
 
     __slots__ = ("counts", "earlier", "number", "seconds")
 
@@ -38,101 +38,165 @@ class _Windows:
         self.number = number
         return self.counts
 
+    def seen(self, number: int) -> Mapping[str, int]:
+        """The counts of a window; looking opens none."""
+        if number == self.number:
+            return self.counts
+        return self.earlier if number == self.number - 1 else {}
+
+    def kept(self, number: int) -> dict[str, int] | None:
+        """The counts of a window that is open or the one before, None of an older one, which is over."""
+        if number == self.number:
+            return self.counts
+        return self.earlier if number == self.number - 1 else None
+
 
 class InProcessLimiter:
-    """See `ports.Limiter`. For one process; the scale-out store has its own.
+    """See `ports.Limiter`. For one process; the scale-out store has its own."""
 
-    A key's own limit counts, else the default; -1 means no limit in both places, 0 lets nothing through.
-    """
+    __slots__ = ("_days", "_minutes", "_requests")
 
-    __slots__ = ("_days", "_minutes", "_requests_per_minute", "_tokens_per_day")
-
-    def __init__(self, requests_per_minute: int = -1, tokens_per_day: int = -1) -> None:
-        """The defaults for keys without limits of their own."""
-        self._requests_per_minute = requests_per_minute
-        self._tokens_per_day = tokens_per_day
+    def __init__(self) -> None:
         self._minutes = _Windows(MINUTE_S)
         self._days = _Windows(DAY_S)
+        self._requests = _Windows(DAY_S)
 
-    def window(self, key: Key, now: float) -> Window:
-        """The request window as it stands; counts nothing."""
-        limit = key.requests_per_minute if key.requests_per_minute >= 0 else self._requests_per_minute
-        minute = int(now) // MINUTE_S
-        return _window(limit, self._used(self._minutes, key, minute), (minute + 1) * MINUTE_S)
+    async def admit(self, quota: Quota, tokens: int, now: float) -> Window:
+        """See `Limiter.admit`."""
+        second = int(now)
+        minutes = self._minutes.at(second // MINUTE_S)
+        days = self._days.at(second // DAY_S)
+        workspace, key = quota.workspace_id, quota.key_id
+        requests, key_requests = minutes.get(workspace, 0), minutes.get(key, 0)
+        limit, key_limit = quota.requests, quota.key_requests
+        if 0 <= limit <= requests or 0 <= key_limit <= key_requests:
+            raise full_minute(quota, requests, second)
+        used, key_used = days.get(workspace, 0) + tokens, days.get(key, 0) + tokens
+        if 0 <= quota.tokens < used or 0 <= quota.key_tokens < key_used:
+            raise full_day(quota, used - tokens, key_used - tokens, tokens, second)
+        minutes[workspace], minutes[key] = requests + 1, key_requests + 1
+        days[workspace], days[key] = used, key_used
+        today = self._requests.at(second // DAY_S)
+        today[workspace] = today.get(workspace, 0) + 1
+        return nearest(quota, requests + 1, key_requests + 1, second)
 
-    def tokens_window(self, key: Key, now: float) -> Window:
-        """The token window as it stands: used ones and reserved ones are both gone from what remains."""
-        limit = key.tokens_per_day if key.tokens_per_day >= 0 else self._tokens_per_day
-        day = int(now) // DAY_S
-        return _window(limit, self._used(self._days, key, day), (day + 1) * DAY_S)
+    async def reserve(self, quota: Quota, tokens: int, now: float) -> None:
+        """See `Limiter.reserve`."""
+        second = int(now)
+        days = self._days.at(second // DAY_S)
+        used, key_used = days.get(quota.workspace_id, 0), days.get(quota.key_id, 0)
+        if 0 <= quota.tokens < used + tokens or 0 <= quota.key_tokens < key_used + tokens:
+            raise full_day(quota, used, key_used, tokens, second)
+        days[quota.workspace_id], days[quota.key_id] = used + tokens, key_used + tokens
 
-    def tokens_used(self, key: Key, now: float) -> int:
-        """Tokens used and reserved in this UTC day."""
-        return self._used(self._days, key, int(now) // DAY_S)
+    async def dismiss(self, quota: Quota, tokens: int, now: float) -> None:
+        """See `Limiter.dismiss`."""
+        second = int(now)
+        for windows, number, by in (
+            (self._minutes, second // MINUTE_S, 1),
+            (self._requests, second // DAY_S, 1),
+            (self._days, second // DAY_S, tokens),
+        ):
+            counts = windows.kept(number)
+            for one in (quota.workspace_id, quota.key_id):
+                if counts is not None and one in counts:
+                    counts[one] = max(0, counts[one] - by)
 
-    def take_request(self, key: Key, now: float) -> Window:
-        """Count one request.
+    async def correct(self, quota: Quota, reserved: int, used: int, now: float) -> None:
+        """See `Limiter.correct`. Older days than yesterday are over."""
+        counts = self._days.kept(int(now) // DAY_S)
+        if counts is not None and reserved != used:
+            workspace, key, by = quota.workspace_id, quota.key_id, used - reserved
+            counts[workspace] = max(0, counts.get(workspace, 0) + by)
+            counts[key] = max(0, counts.get(key, 0) + by)
 
-        Raises:
-            RateLimited: the minute is full; nothing was counted. With limit, reset and retry_after_seconds.
-        """
-        limit = key.requests_per_minute if key.requests_per_minute >= 0 else self._requests_per_minute
-        minute = int(now) // MINUTE_S
-        counts = self._minutes.counts if minute == self._minutes.number else self._minutes.at(minute)
-        used = counts.get(key.id, 0)
-        reset = (minute + 1) * MINUTE_S
+    async def window(self, quota: Quota, now: float) -> Window:
+        """See `Limiter.window`."""
+        second = int(now)
+        counts = self._minutes.seen(second // MINUTE_S)
+        return nearest(quota, counts.get(quota.workspace_id, 0), counts.get(quota.key_id, 0), second)
+
+    async def count(self, kind: Kind, workspace_id: str, limit: int, now: float) -> Window:
+        """See `Limiter.count`."""
+        second = int(now)
+        counts, name = self._minutes.at(second // MINUTE_S), f"{kind}:{workspace_id}"
+        used = counts.get(name, 0)
         if 0 <= limit <= used:
-            seconds = max(1, reset - int(now))
-            raise RateLimited(
-                f"this key may make {limit} requests per minute; try again in {seconds} s",
-                limit=limit,
-                reset=reset,
-                retry_after_seconds=seconds,
-            )
-        counts[key.id] = used + 1
-        return Window(limit, limit - used - 1 if limit >= 0 else -1, reset)
+            raise full_kind(kind, limit, second)
+        counts[name] = used + 1
+        return window_of(limit, used + 1, second)
 
-    def reserve_tokens(self, key: Key, tokens: int, now: float) -> None:
-        """Reserve the worst case of tokens for the UTC day.
+    async def counted(self, workspace_id: str, now: float) -> Counted:
+        """See `Limiter.counted`."""
+        minute, day = int(now) // MINUTE_S, int(now) // DAY_S
+        minutes = self._minutes.seen(minute)
+        return Counted(
+            minutes.get(workspace_id, 0),
+            self._requests.seen(day).get(workspace_id, 0),
+            self._days.seen(day).get(workspace_id, 0),
+            minutes.get(f"web_search:{workspace_id}", 0),
+            minutes.get(f"file_search:{workspace_id}", 0),
+        )
 
-        Raises:
-            TokensPerDayExceeded: the day's limit cannot cover it; nothing was reserved. With limit, used, needed, reset
-                and retry_after_seconds.
-        """
-        limit = key.tokens_per_day if key.tokens_per_day >= 0 else self._tokens_per_day
-        day = int(now) // DAY_S
-        counts = self._days.counts if day == self._days.number else self._days.at(day)
-        used = counts.get(key.id, 0)
-        if 0 <= limit < used + tokens:
-            reset = (day + 1) * DAY_S
-            raise TokensPerDayExceeded(
-                f"this request may need {tokens} tokens; of {limit} per day this key has {max(limit - used, 0)} left. "
-                "Wait until 00:00 UTC, or ask for fewer tokens",
-                limit=limit,
-                used=used,
-                needed=tokens,
-                reset=reset,
-                retry_after_seconds=max(1, reset - int(now)),
-            )
-        counts[key.id] = used + tokens
+    async def tokens_of(self, key_id: str, now: float) -> int:
+        """See `Limiter.tokens_of`."""
+        return self._days.seen(int(now) // DAY_S).get(key_id, 0)
 
-    def correct_tokens(self, key: Key, reserved: int, used: int, day: int) -> None:
-        """Replace a reservation of UTC day number `day` (unix days) by what was used. Older days are over."""
-        days = self._days
-        counts = days.counts if day == days.number else days.earlier if day == days.number - 1 else None
-        if counts is not None:
-            counts[key.id] = max(0, counts.get(key.id, 0) + used - reserved)
-
-    def restore(self, tokens_today: Mapping[str, int], day: int) -> None:
-        """Set the token counts of UTC day number `day` at start-up: key id -> tokens. Call before the first request."""
-        self._days.at(day).update(tokens_today)
-
-    @staticmethod
-    def _used(windows: _Windows, key: Key, number: int) -> int:
-        if number == windows.number:
-            return windows.counts.get(key.id, 0)
-        return windows.earlier.get(key.id, 0) if number == windows.number - 1 else 0
+    def restore(self, tokens: Mapping[str, int], requests: Mapping[str, int], day: int) -> None:
+        """Set the counts of UTC day number `day` at start-up, by id. Call before the first request."""
+        self._days.at(day).update(tokens)
+        self._requests.at(day).update(requests)
 
 
-def _window(limit: int, used: int, reset: int) -> Window:
-    return Window(limit, max(0, limit - used) if limit >= 0 else -1, reset)
+def nearest(quota: Quota, requests: int, key_requests: int, second: int) -> Window:
+    """Of a workspace's request window and its key's, the one with less left."""
+    limit, key_limit = quota.requests, quota.key_requests
+    if key_limit >= 0 and (limit < 0 or key_limit - key_requests < limit - requests):
+        limit, requests = key_limit, key_requests
+    return window_of(limit, requests, second)
+
+
+def window_of(limit: int, used: int, second: int) -> Window:
+    """The window of the minute that contains `second`."""
+    return Window(limit, max(0, limit - used) if limit >= 0 else -1, second - second % MINUTE_S + MINUTE_S)
+
+
+def full_minute(quota: Quota, requests: int, second: int) -> RateLimited:
+    """The refusal of a request in a full minute: with limit, reset, retry_after_seconds and limit_source."""
+    is_plan = 0 <= quota.requests <= requests
+    limit = quota.requests if is_plan else quota.key_requests
+    who, source = ("your plan allows", "plan") if is_plan else ("this key may make", "key")
+    return _rate_limited(f"{who} {limit} requests per minute", limit, second, source)
+
+
+def full_kind(kind: Kind, limit: int, second: int) -> RateLimited:
+    """The refusal of another action in a full minute."""
+    what = {"api": "requests beside chat", "web_search": "web searches", "file_search": "file searches"}[kind]
+    return _rate_limited(f"{limit} {what} per minute are allowed", limit, second, "plan")
+
+
+def _rate_limited(text: str, limit: int, second: int, source: str) -> RateLimited:
+    reset = second - second % MINUTE_S + MINUTE_S
+    seconds = max(1, reset - second)
+    hint = f"try again in {seconds} s" if limit else "it allows none at all"
+    return RateLimited(
+        f"{text}; {hint}", limit=limit, reset=reset, retry_after_seconds=seconds, limit_source=source
+    )
+
+
+def full_day(quota: Quota, used: int, key_used: int, tokens: int, second: int) -> TokensPerDayExceeded:
+    """The refusal of tokens that a day cannot cover: with limit, used, needed, reset, retry_after_seconds, limit_source."""
+    is_plan = 0 <= quota.tokens < used + tokens
+    limit, had, source = (quota.tokens, used, "plan") if is_plan else (quota.key_tokens, key_used, "key")
+    whose = "your plan" if is_plan else "this key"
+    reset = second - second % DAY_S + DAY_S
+    return TokensPerDayExceeded(
+        f"this request may need {tokens} tokens; of {limit} per day {whose} has {max(limit - had, 0)} left. "
+        "Wait until 00:00 UTC, or ask for fewer tokens",
+        limit=limit,
+        used=had,
+        needed=tokens,
+        reset=reset,
+        retry_after_seconds=max(1, reset - second),
+        limit_source=source,
+    )

@@ -14,7 +14,6 @@ from tollway.ledger.hold import Hold
 from tollway.ports import Generation
 from tollway.store.batch import Batch
 from tollway.store.entries import Ended
-from tollway.store.rows import End, generation_row
 from tollway.store.snapshot import open_holds
 
 
@@ -41,18 +40,15 @@ def expired(hold: Hold, seq: int, reason: str) -> Ended:
         status="expired",
         http_status=0,
         error_code="hold_expired",
+        outcome="expired",
+        hold_nano=hold.amount_nano,
+        price_list_id=hold.price_list_id,
+        margin_bps=hold.margin_bps,
+        opened_at=hold.opened_at,
+        seq=seq,
+        receipt=msgspec.json.encode(story),
     )
-    end = End("expired", hold.amount_nano, hold.price_list_id, hold.margin_bps, hold.opened_at)
-    ended = Ended(
-        hold.id,
-        hold.workspace_id,
-        hold.key_id,
-        hold.day,
-        generation=generation_row(seq, generation, end),
-        story=msgspec.json.encode(story),
-    )
-    ended.hold_nano = hold.amount_nano
-    return ended
+    return Ended(generation)
 
 
 def recover(connection: sqlite3.Connection) -> Leakage:

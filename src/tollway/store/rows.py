@@ -6,7 +6,7 @@ import msgspec
 
 from tollway.ports import Generation
 from tollway.store.sqlite import Params, Row
-from tollway.workspaces.key import Key
+from tollway.workspaces.key import Key, KeyState
 
 
 class End(NamedTuple):
@@ -22,51 +22,23 @@ class End(NamedTuple):
     cost_nano: int = 0
 
 
-def generation_row(seq: int, g: Generation, end: End) -> Params:
-    """A row of `generations`. The money is the ledger's, not what the caller wrote into the generation."""
-    return (
-        seq,
-        g.id,
-        g.workspace_id,
-        g.key_id,
-        end.outcome,
-        end.hold_nano,
-        end.charge_nano,
-        end.bad_debt_nano,
-        end.cost_nano,
-        end.price_list_id,
-        end.margin_bps,
-        end.opened_at,
-        g.created_at,
-        g.model_asked,
-        g.model,
-        g.provider,
-        g.offer_id,
-        g.status,
-        g.http_status,
-        g.error_code,
-        1 if g.is_streamed else 0,
-        g.finish_reason,
-        g.input_tokens,
-        g.output_tokens,
-        g.cached_tokens,
-        g.reasoning_tokens,
-        g.usage_source,
-        g.latency_ms,
-        g.ttft_ms,
-        g.user_id,
-    )
+KEY_COLUMNS = (
+    "k.id, k.workspace_id, k.name, k.prefix, k.digest, k.scopes, k.allowed_models, k.budget_nano, k.budget_window, "
+    "k.requests_per_minute, k.tokens_per_day, k.expires_at, k.ip_allow, k.created_by, k.created_at, k.revoked_at, "
+    "k.disabled_at, w.deleted_at, w.organization_id"
+)
+"""What `key` reads; `key_row` writes those up to `created_at`."""
 
 
 def key_row(key: Key, digest: bytes) -> Params:
-    """A row of `keys` in the order of `KEY_COLUMNS`."""
+    """A row of a new key, in the order of `KEY_COLUMNS` up to `created_at`."""
+    return (key.id, key.workspace_id, key.name, key.prefix, digest, *key_terms(key), key.created_by, key.created_at)
+
+
+def key_terms(key: Key) -> Params:
+    """What of a key can be changed, from `scopes` to `ip_allow`."""
     allowed = None if key.allowed_models is None else msgspec.json.encode(sorted(key.allowed_models)).decode()
     return (
-        key.id,
-        key.workspace_id,
-        key.name,
-        key.prefix,
-        digest,
         msgspec.json.encode(sorted(key.scopes)).decode(),
         allowed,
         key.budget_nano,
@@ -74,34 +46,25 @@ def key_row(key: Key, digest: bytes) -> Params:
         key.requests_per_minute,
         key.tokens_per_day,
         key.expires_at,
-        key.created_at if key.is_disabled else None,
-        key.created_at,
+        msgspec.json.encode(key.ip_allow).decode(),
     )
 
 
 def key(row: Row) -> tuple[bytes, Key]:
-    """(digest, key) of `KEY_COLUMNS` and the organization's id."""
-    (
-        id_,
-        workspace,
-        name,
-        prefix,
-        digest,
-        scopes,
-        allowed,
-        budget,
-        window,
-        rpm,
-        tokens,
-        expires,
-        revoked,
-        created,
-        org,
-    ) = row
+    """(digest, key) of `KEY_COLUMNS`."""
+    id_, workspace, name, prefix, digest, scopes, allowed, budget, window, rpm, tokens, expires = row[:12]
+    ip_allow, created_by, created, revoked, disabled, deleted, organization = row[12:19]
+    state: KeyState = "active"
+    if revoked is not None:
+        state = "revoked"
+    elif disabled is not None:
+        state = "disabled"
+    elif deleted is not None:
+        state = "workspace_deleted"
     return digest, Key(
         id=id_,
         workspace_id=workspace,
-        organization_id=org,
+        organization_id=organization,
         name=name,
         prefix=prefix,
         scopes=frozenset(msgspec.json.decode(scopes, type=list[str])),
@@ -111,8 +74,10 @@ def key(row: Row) -> tuple[bytes, Key]:
         requests_per_minute=rpm,
         tokens_per_day=tokens,
         expires_at=expires,
-        is_disabled=revoked is not None,
+        state=state,
         created_at=created,
+        ip_allow=msgspec.json.decode(ip_allow, type=tuple[str, ...]),
+        created_by=created_by,
     )
 
 

@@ -43,6 +43,7 @@ def open_holds(connection: sqlite3.Connection) -> list[Hold]:
                 amount_nano=amount,
                 opened_at=opened,
                 expires_at=expires,
+                day=opened // 86_400,
                 budget=None if limit is None else Budget(limit, window),
                 price_list_id=prices,
                 margin_bps=margin,

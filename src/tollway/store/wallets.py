@@ -103,7 +103,7 @@ class Wallets:
         Raises:
             ValidationFailed, NotFound, InsufficientBalance, AlreadyExists (the reference was used for another amount).
         """
-        self._workspaces.workspace(workspace_id)
+        self._workspaces.live_workspace(workspace_id)
         if kind not in CREDIT_KINDS:
             raise ValidationFailed(f"kind is one of {', '.join(CREDIT_KINDS)}.", param="kind")
         if not 0 < abs(amount_nano) <= NANO_MAX or (amount_nano < 0 and kind != "adjustment"):
@@ -124,7 +124,7 @@ class Wallets:
         Raises:
             ValidationFailed, NotFound, InsufficientBalance, AlreadyExists.
         """
-        giver, taker = self._workspaces.workspace(source), self._workspaces.workspace(target)
+        giver, taker = self._workspaces.live_workspace(source), self._workspaces.live_workspace(target)
         if giver.organization_id != taker.organization_id:
             raise ValidationFailed("Money moves between workspaces of one organization only.", param="to")
         if source == target:

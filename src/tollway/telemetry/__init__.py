@@ -33,7 +33,7 @@ _REST_S = 0.0005
 """The pause between batches: the loop gets the interpreter before, not after, a burst has been formatted."""
 
 _log = logging.getLogger(__name__)
-_Ended = tuple[Generation, Mapping[str, float]]
+_Ended = tuple[Generation, Mapping[str, int]]
 _Refused = tuple[str, int, str]
 
 
@@ -79,9 +79,9 @@ class RequestTelemetry:
 
     # On the road: a few hundred nanoseconds each.
 
-    def finished(self, generation: Generation, stages: Mapping[str, float]) -> None:
-        """A request ended. The generation is handed over: nobody may change it afterwards."""
-        self._add((generation, dict(stages)))
+    def finished(self, generation: Generation, stages: Mapping[str, int]) -> None:
+        """A request ended. Both are handed over: nobody may change them afterwards."""
+        self._add((generation, stages))
 
     def refused(self, code: str, status: int, request_id: str) -> None:
         """A request was refused before it had a hold."""

@@ -22,7 +22,7 @@ NAME_LENGTH_MAX = 128
 _SECRET = re.compile(
     r"""(?ix)
     \b (?: sk | rk | pk | gsk | xai | whsec | key ) [-_] [a-z0-9_-]{8,}      # providers' and payment keys
-    | \b twa? _ [a-z0-9]{8,}                                                 # ours
+    | \b tw[asir]? _ [a-z0-9]{8,}                                            # ours
     | \b AIza [a-z0-9_-]{10,}
     | \b (?: bearer | basic ) \s+ [a-z0-9._~+/=-]{8,}
     | (?<= [?&] key= ) [^&\s"']+                                             # a credential in a query
@@ -62,7 +62,7 @@ class _Line(msgspec.Struct):
     charge_nano_usd: int
     ms: int
     ttft_ms: int
-    stages_us: dict[str, int]
+    stages_us: Mapping[str, int]
 
 
 class _Refusal(msgspec.Struct):
@@ -97,8 +97,8 @@ def _named(asked: str, answered: str) -> str:
     return shown if shown.isprintable() else "".join(one if one.isprintable() else "?" for one in shown)
 
 
-def json_line(generation: Generation, stages: Mapping[str, float]) -> bytes:
-    """One ended request as a line of JSON. `stages` in seconds."""
+def json_line(generation: Generation, stages: Mapping[str, int]) -> bytes:
+    """One ended request as a line of JSON. `stages` in microseconds."""
     one = generation
     return _encode(
         _Line(
@@ -125,13 +125,13 @@ def json_line(generation: Generation, stages: Mapping[str, float]) -> bytes:
             one.charge_nano,
             one.latency_ms,
             one.ttft_ms,
-            {stage: int(stages[stage] * 1_000_000) for stage in stages},
+            stages,
         )
     )
 
 
-def text_line(generation: Generation, stages: Mapping[str, float]) -> bytes:
-    """One ended request for a person: time, status, model, tokens, charge, duration, id. `stages` in seconds."""
+def text_line(generation: Generation, stages: Mapping[str, int]) -> bytes:
+    """One ended request for a person: time, status, model, tokens, charge, duration, id. `stages` in microseconds."""
     one = generation
     first = f", first byte {one.ttft_ms} ms" if one.ttft_ms else ""
     wrong = f" {one.error_code}" if one.error_code else ""

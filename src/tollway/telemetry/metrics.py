@@ -62,8 +62,8 @@ class Metrics:
         """Show a number that somebody else keeps, read at each scrape: `tollway_` + `name`."""
         self.readings.append(Reading(f"tollway_{name}", meaning, is_counter=False, read=read))
 
-    def ended(self, generation: Generation, stages: Mapping[str, float]) -> None:
-        """Fold in one request; `stages` in seconds."""
+    def ended(self, generation: Generation, stages: Mapping[str, int]) -> None:
+        """Fold in one request; `stages` in microseconds."""
         requests = self.requests
         series = (generation.model, generation.provider, generation.status, str(generation.http_status))
         sums = requests.get(series)
@@ -84,8 +84,8 @@ class Metrics:
         if generation.ttft_ms:
             _series(self.ttft, (generation.provider,)).observe(generation.ttft_ms / 1000)
         known = self.stages
-        for stage, seconds in stages.items():
-            labels = (stage,)
+        for stage, micros in stages.items():
+            labels, seconds = (stage,), micros / 1_000_000
             histogram = known.get(labels) or _series(known, labels)
             histogram.counts[bisect_left(BOUNDS_S, seconds)] += 1
             histogram.total += seconds

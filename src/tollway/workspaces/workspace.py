@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from tollway.errors import ValidationFailed
 
+GRACE_S = 30 * 86_400
+"""How long a deleted workspace can be restored."""
 _NAME_MAX = 100
 
 
@@ -22,12 +24,24 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The tenant of a request. created_at: unix seconds."""
+    """The tenant of a request. Times are unix seconds, None: not so.
+
+    deleted_at: nothing in it works any more, and it can be restored. purge_at: until then. purged_at: gone for ever; what
+    it was charged stays in the ledger.
+    """
 
     id: str
     organization_id: str
     name: str
     created_at: int
+    deleted_at: int | None = None
+    purge_at: int | None = None
+    purged_at: int | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """It is not deleted."""
+        return self.deleted_at is None
 
 
 def checked_name(text: str, what: str) -> str:

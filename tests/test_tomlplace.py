@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollway.settings.position import key_lines
+from tollway.tomlplace import key_lines
 
 
 def test_headers_keys_comments_and_strings():

@@ -1,11 +1,19 @@
-"""The line of every key in a TOML text, which the standard parser does not tell.
+"""TOML with the line of every key, which the standard parser does not tell; for messages that say where.
 
-The text has already been parsed without error, so this reader only has to find keys; it accepts more than TOML does.
+The finder of lines reads a text that has been parsed without error, so it only has to find keys; it accepts more than
+TOML does.
 """
 
+import json
 import re
-from typing import TypeAlias
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, TypeAlias
 
+from tollway.errors import ConfigurationError
+
+Table: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str, ...]
 """A key with everything around it; positions in arrays are decimal text: `("providers", "x", "models", "0", "id")`."""
 
@@ -15,6 +23,48 @@ _STRING = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}(?!")' r"|'''.*?'{3,5}(?!')" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'", re.DOTALL
 )
 _SCALAR = re.compile(r"[^\s,\]}#][^\n,\]}#]*")
+_SYNTAX = re.compile(r"(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+
+
+def read_toml(text: str, file: str) -> tuple[Table, dict[Path, int]]:
+    """The document, its numbers with a point as Decimal, and the line of every key. Raises ConfigurationError."""
+    try:
+        # Decimal, so that a number that should have been text can be shown as it was written.
+        return tomllib.loads(text, parse_float=Decimal), key_lines(text)
+    except tomllib.TOMLDecodeError as bad:
+        found = _SYNTAX.fullmatch(str(bad))
+        problem, line, column = found.groups() if found else (str(bad), None, None)
+        raise ConfigurationError(
+            file=file,
+            line=int(line) if line else text.rstrip("\n").count("\n") + 1,
+            key="syntax",
+            problem=f"this is not TOML: {problem}{f' at column {column}' if column else ''}",
+            fix='write `key = value` on a line of its own: text "in quotes", numbers and true or false without',
+        ) from None
+
+
+def toml_value(value: object) -> str:
+    """A plain value as TOML text; `this` for what is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, int | Decimal) else "this"
+
+
+class Place:
+    """The lines of one file, for errors about its dotted keys (`plans.0.limits.api_keys`)."""
+
+    def __init__(self, file: str, lines: Mapping[Path, int]) -> None:
+        self.file = file
+        self._lines = {".".join(path): line for path, line in lines.items()}
+
+    def problem(self, key: str, problem: str, fix: str) -> ConfigurationError:
+        """The error about a key, at its line or at that of what is around it."""
+        around = key
+        while around and around not in self._lines:
+            around = around.rpartition(".")[0]
+        return ConfigurationError(file=self.file, line=self._lines.get(around), key=key, problem=problem, fix=fix)
 
 
 def key_lines(text: str) -> dict[Path, int]:
