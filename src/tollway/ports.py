@@ -3,7 +3,7 @@
 Implementations live in `store/`, `providers/` and `telemetry/` and are chosen in `app.py` alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -259,6 +259,22 @@ class UpstreamStream(Protocol):
 
     async def next(self) -> bytes | None:
         """Body bytes as they arrive, nothing buffered; None at the end. Raises ConnectionError or TimeoutError."""
+        ...
+
+    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+        """Hand what comes to `take` within the read itself, until it gives False (then True) or the body has ended (False).
+
+        Raises as `next`, and what `take` raises.
+        """
+        ...
+
+    def allow(self, timeout_s: float) -> None:
+        """The exchange may take so many seconds from now, instead of what `open` was given."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """The answer has been read to its end, so that `next` would not wait. False where it is not known."""
         ...
 
     async def read(self, limit: int) -> bytes:

@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from api.house import bearer, opened, refused
+from api.people import town
 from store.usage_rows import database, insert, many
 from store.world import NOW
 from tollway.store.usage import BUCKETS
@@ -306,5 +307,30 @@ def test_filters(tmp_path) -> None:
                 told = (await house.get(f"/v1/usage?{query}")).json()["data"]
                 assert told["summary"]["total_requests"] == count, query
                 assert sum(one["requests"] for one in told["buckets"]) == count, query
+
+    run(scenario())
+
+
+def test_members_read_the_usage_of_the_workspace_they_are_in(tmp_path) -> None:
+    async def scenario() -> None:
+        async with town(tmp_path) as t:
+            owner = await t.sign_up()
+            workspace = (await t.me(owner))["memberships"][0]["workspaces"][0]["id"]
+            insert(database(tmp_path), many(workspace, 5))
+            paths = ("/v1/usage?from=2023-11-14&to=2023-11-15", "/v1/activity", "/v1/usage/recent", "/v1/usage/daily")
+            for token in (owner, await t.join(owner, "v@acme.test", "viewer"), await t.join(owner, "b@acme.test", "billing")):
+                for path in paths:
+                    assert (await t.ask("GET", path, token)).status_code == 200
+                assert len((await t.ask("GET", "/v1/activity", token)).json()["data"]) == 5
+                assert (await t.ask("GET", "/v1/wallet", token)).status_code == 200
+                receipt = await t.ask("GET", f"/v1/generations/{next(many('', 1))['id']}", token)
+                assert receipt.status_code == 200
+                # Only a key has a budget.
+                assert (await t.ask("GET", "/v1/key", token)).status_code == 401
+            stranger = await t.sign_up("eve@else.test")
+            assert (await t.ask("GET", "/v1/activity", stranger)).json()["data"] == []
+            for path in (*paths, f"/v1/generations/{next(many('', 1))['id']}"):
+                reply = await t.ask("GET", path, stranger, tollway_workspace=workspace)
+                refused(reply, 404, "not_found", "not_found")
 
     run(scenario())

@@ -92,6 +92,9 @@ class Caught:
     async def start(self) -> None:
         self.has_started = True
 
+    def write(self, data: bytes) -> bool:
+        return False
+
     async def send(self, data: bytes) -> None:
         self.is_sending = True
         if self._on_send is not None:

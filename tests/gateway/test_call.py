@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -54,6 +54,16 @@ class ScriptedStream:
 
     def header(self, name: str) -> str | None:
         return None
+
+    is_over = False
+
+    def allow(self, timeout_s: float) -> None: ...
+
+    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+        while (piece := await self.next()) is not None:
+            if not take(piece):
+                return True
+        return False
 
     async def next(self) -> bytes | None:
         if not self._pieces:

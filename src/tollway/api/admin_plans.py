@@ -6,10 +6,10 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from starlette.responses import Response
 
-from tollway.api.edge import AskedBody, Operator, body_of, documented, iso, said
+from tollway.api.edge import AskedBody, Instant, Operator, body_of, documented, iso, said
 from tollway.api.limits import AllowedModels, OverLimitEntry, Tier, models_of, tier_of, too_much
 from tollway.api.rooms import Rooms
 from tollway.errors import InvalidField
@@ -43,7 +43,7 @@ class OverridesChoice(AskedBody):
         default_factory=dict[str, int], max_length=10, description="`direct`, `auto`, `tier`."
     )
     reason: Reason
-    until: Annotated[AwareDatetime | None, Field(description="ISO 8601 with its offset; left out: for good.")] = None
+    until: Annotated[Instant | None, Field(description="ISO 8601 with its offset; left out: for good.")] = None
 
 
 class MigrationOrder(AskedBody):

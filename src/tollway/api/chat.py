@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from tollway.api.asgi import CallerLeft, Receive, Scope, Send, answer, read_body
+from tollway.api.connection import writer
 from tollway.api.problems import JSON_TYPE, Headers, error_response
 from tollway.api.watch import Watch, Watches
 from tollway.api.wire import read_chat, to_json
@@ -277,13 +278,24 @@ class _Keep:
 class StreamSink:
     """See `Sink`: writes events to the caller, nothing buffered."""
 
-    __slots__ = ("_headers", "_keep", "_passage", "_send", "_streams", "has_started", "idle_ticks", "is_sending")
+    __slots__ = (
+        "_headers",
+        "_keep",
+        "_passage",
+        "_send",
+        "_streams",
+        "_write",
+        "has_started",
+        "idle_ticks",
+        "is_sending",
+    )
 
     def __init__(self, send: Send, passage: Passage, headers: Headers, streams: "OpenStreams", keep: _Keep) -> None:
         self._send = send
         self._passage = passage
         self._headers = headers
         self._streams = streams
+        self._write = writer(send)
         self._keep = keep
         self.has_started = False
         self.is_sending = False
@@ -307,6 +319,14 @@ class StreamSink:
             self.is_sending = True
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
             self.is_sending = False
+
+    def write(self, data: bytes) -> bool:
+        """`send`, if nothing has to be waited for; False: nothing was sent."""
+        if self._write is None or not self._write(data):
+            return False
+        self.idle_ticks = 0
+        self._keep.add(data)
+        return True
 
     async def tick(self) -> None:
         """A comment line when two ticks have passed in silence, so that no proxy between us closes the stream.

@@ -133,8 +133,10 @@ def _astray(request: Request) -> Refused:
 
 def _methods(request: Request, routes: Sequence[Route]) -> list[str]:
     """The methods that the path takes, HEAD among them where GET is; none when there is no such path."""
-    found = set[str](HOT_PATHS.get(request.scope["path"], ()))
-    for route in routes:
+    path: str = request.scope["path"]
+    found = set[str](HOT_PATHS.get(path, ()))
+    # `/v1/members/invitations` is no member.
+    for route in [one for one in routes if one.path == path] or routes:
         match, _ = route.matches(request.scope)
         if match is not Match.NONE and route.methods:
             found |= route.methods

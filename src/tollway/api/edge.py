@@ -7,12 +7,13 @@ so that money is written digit by digit and never passes through a binary fracti
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Depends
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -33,6 +34,7 @@ PAGE_MAX = 100
 PLAIN = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
 _JSON = "application/json"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS_MAX = (datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
 
 
 class Asked(BaseModel):
@@ -176,6 +178,25 @@ Money = Annotated[
 """Nano-USD, asked as exact decimal USD text; a JSON number is refused."""
 
 
+def _instant(value: object) -> object:
+    with suppress(ValueError):
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+    raise ValueError("write a datetime in ISO 8601 with its offset, such as 2027-01-31T12:00:00Z")
+
+
+def _reachable(at: datetime) -> datetime:
+    """Whatever its offset, it can be written in UTC, and in every time zone."""
+    seconds = (at - _EPOCH) // timedelta(seconds=1)
+    if not 0 <= seconds <= _SECONDS_MAX:
+        raise ValueError("is not of the years 1970 to 9998, UTC")
+    return at
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_reachable)]
+"""A point in time, asked in ISO 8601 with its offset, of the years 1970 to 9998; a number of seconds is refused."""
+
+
 def said(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """`value` as a JSON answer. Nothing that belongs to one caller is kept by a proxy."""
     return encoded(msgspec.json.encode(value), status, headers)
@@ -254,7 +275,9 @@ def documented(
         schema: dict[str, Any] = _reference(body)
         if chat:
             schema = {"anyOf": [schema, {"$ref": "#/components/schemas/ChatRequest"}]}
-        route["openapi_extra"] = {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
+        # Nothing is as good as an object without members, where none is required.
+        is_required = any(one.is_required() for one in body.model_fields.values())
+        route["openapi_extra"] = {"requestBody": {"required": is_required, "content": {_JSON: {"schema": schema}}}}
     return route
 
 

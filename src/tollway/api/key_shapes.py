@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from tollway.api.edge import AskedBody, Money, Page, iso, usd
+from tollway.api.edge import AskedBody, Instant, Money, Page, iso, usd
 from tollway.api.models import unknown_model
 from tollway.api.rooms import Rooms
 from tollway.errors import InvalidField, ValidationFailed
@@ -23,7 +23,7 @@ Scopes = Annotated[list[Scope], Field(min_length=1)]
 Models = Annotated[list[str], Field(max_length=1_000, description="Ids or aliases; null: all.")]
 Requests = Annotated[int, Field(ge=-1, le=10**9, description="-1: no limit of its own.")]
 Tokens = Annotated[int, Field(ge=-1, le=10**12, description="-1: no limit of its own.")]
-Expiry = Annotated[AwareDatetime, Field(description="ISO 8601 with its offset; null: never.")]
+Expiry = Annotated[Instant, Field(description="ISO 8601 with its offset; null: never.")]
 Networks = Annotated[
     list[Annotated[str, Field(max_length=64)]],
     Field(max_length=IP_ALLOW_MAX, description="Addresses and networks it works from, IPv4 or IPv6; none: all."),

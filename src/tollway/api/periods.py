@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from tollway.api.edge import Asked, iso
 from tollway.errors import InvalidField
@@ -46,7 +46,16 @@ def _checked(text: str) -> str:
     return text
 
 
-Day = Annotated[date | None, Field(description="UTC day, YYYY-MM-DD, included.", ge=_EPOCH, le=_LAST)]
+def _day(value: object) -> object:
+    # Without this, pydantic takes a number for seconds or milliseconds of Unix time.
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError("write a UTC day, such as 2026-11-24")
+    return value
+
+
+Day = Annotated[
+    date | None, BeforeValidator(_day), Field(description="UTC day, YYYY-MM-DD, included.", ge=_EPOCH, le=_LAST)
+]
 Names = Annotated[tuple[Annotated[str, Field(max_length=512)], ...], Field(max_length=50)]
 """Values of one filter; any of them fits. A parameter is named again for each."""
 

@@ -93,13 +93,14 @@ class Calls:
 
     async def _open_once(self, passage: Passage, dialect: Dialect, outgoing: Outgoing, timeout_s: float) -> OpenAnswer:
         # The timeout of a stream covers it to its end; the first byte has the attempt's own.
-        async with asyncio.timeout(timeout_s):
-            stream = await self._upstream.open(outgoing, max(self.time_left(passage), 0.001))
-            try:
-                return await self._begin(passage, dialect, stream)
-            except BaseException:
-                await stream.close()
-                raise
+        stream = await self._upstream.open(outgoing, timeout_s)
+        try:
+            opened = await self._begin(passage, dialect, stream)
+        except BaseException:
+            await stream.close()
+            raise
+        stream.allow(max(self.time_left(passage), 0.001))
+        return opened
 
     async def _begin(self, passage: Passage, dialect: Dialect, stream: UpstreamStream) -> OpenAnswer:
         if not 200 <= stream.status < 300:

@@ -42,6 +42,10 @@ class Sink(Protocol):
         """Whole events."""
         ...
 
+    def write(self, data: bytes) -> bool:
+        """`send`, if nothing has to be waited for; False: nothing was sent."""
+        ...
+
     def keep(self, last: bytes) -> None:
         """These will be the last events of a good answer.
 
@@ -156,8 +160,7 @@ class Road:
         try:
             with line:
                 # The provider has its own limits; this one is for a caller who stays and does not read.
-                async with asyncio.timeout(self._calls.time_left(passage)):
-                    await self._flow(passage, sink, opened)
+                await self._flow(passage, sink, opened)
         except ClientGone:
             await self._left(passage, relay)
             raise
@@ -210,20 +213,30 @@ class Road:
         stream, relay, out = opened.stream, opened.relay, opened.first
         delivered = relay.delivered
         rolls = passage.output is not None and passage.output.is_rolling
+
+        def take(data: bytes) -> bool:
+            """Pass on what has come within the read itself; False if the task has something to do."""
+            nonlocal out
+            out = relay.feed(data)
+            if out and not rolls and sink.write(out):
+                out = b""
+            return not (out or rolls or relay.is_over or relay.failure is not None)
+
         while True:
-            if out:
-                # Also when nobody listens: the reply may be kept for an Idempotency-Key.
-                await sink.send(out)
+            # Also when nobody listens: the reply may be kept for an Idempotency-Key.
+            if out and not sink.write(out):
+                # The provider has its own limits; this one is for a caller who stays and does not read.
+                async with asyncio.timeout(self._calls.time_left(passage)):
+                    await sink.send(out)
+            out = b""
             if relay.failure is not None:
                 raise relay.failure
             if relay.is_over or (rolls and not await self._reserve.extend(passage, delivered.tokens_estimate)):
                 return
-            data = await stream.next()
-            if data is None:
+            if not await stream.pump(take):
                 if out := relay.end():
                     await sink.send(out)
                 return
-            out = relay.feed(data)
 
     async def _broken(self, passage: Passage, opened: OpenAnswer, failure: Failure) -> bytes:
         """A stream that broke after its first byte: nothing is charged, no other offer is tried (R8a)."""
@@ -258,7 +271,7 @@ class Road:
 
 async def _drain(opened: OpenAnswer) -> None:
     """Read the end of a stream that has said its last event, so that its connection can be used again."""
-    if opened.relay.is_over:
+    if opened.relay.is_over and not opened.stream.is_over:
         with suppress(OSError):
             async with asyncio.timeout(_DRAIN_S):
                 await opened.stream.next()

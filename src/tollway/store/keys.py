@@ -51,6 +51,11 @@ ROTATION_GRACE_S_MAX = 86_400
 """How long the text before a rotation may stay good."""
 
 
+def _untold(*_: object) -> list[tuple[str, Params]]:
+    """Nobody wants to be told."""
+    return []
+
+
 class Keys:
     """Every key. All methods belong to the event loop's thread."""
 
@@ -75,7 +80,7 @@ class Keys:
         self._digests: dict[str, bytes] = {}
         self._previous: dict[str, tuple[bytes, int]] = {}
         self._adding = Counter[str]()
-        self.tell: Callable[[str, Key], list[tuple[str, Params]]] = lambda kind, key: []
+        self.tell: Callable[[str, Key], list[tuple[str, Params]]] = _untold
         """What else is written with a key that was made or revoked: events for webhooks."""
         self._changing = asyncio.Lock()
         """Changes of what a key may do go one after the other, so that none is lost."""

@@ -31,6 +31,11 @@ _BEFORE = "SELECT organization_id FROM organizations_before_plans"
 _log = logging.getLogger("tollway.plans")
 
 
+def _untold(*_: object) -> list[tuple[str, Params]]:
+    """Nobody wants to be told."""
+    return []
+
+
 class Migration(NamedTuple):
     """A subscription that is not on the version in force. after: None where the catalogue in force has no such plan."""
 
@@ -61,9 +66,7 @@ class Plans:
         self._subscriptions = plan_rows.subscriptions(connection)
         self._overrides = plan_rows.overrides(connection)
         self._grants = dict[str, Grants]()
-        self.tell: Callable[[str, str, str | None, str], list[tuple[str, Params]]] = (
-            lambda organization_id, plan, before, reason: []
-        )
+        self.tell: Callable[[str, str, str | None, str], list[tuple[str, Params]]] = _untold
         """What else is written with a change of plan (organization, plan, plan before, reason): events for webhooks."""
         self._catalogue = source.catalogue
         self._default = grants_of(source.catalogue.default_plan, source.catalogue.name)
