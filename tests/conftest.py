@@ -7,7 +7,18 @@ import sys
 
 import pytest
 
-NEEDED = ("aiosmtpd", "hypothesis", "openai", "anthropic", "llmock", "xllamacpp", "oteltap", "pytest_timeout")
+NEEDED = (
+    "aiosmtpd",
+    "hypothesis",
+    "openai",
+    "anthropic",
+    "llmock",
+    "xllamacpp",
+    "oteltap",
+    "pyarrow",
+    "pytest_timeout",
+    "schemathesis",
+)
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 pytest_plugins = [] if MISSING else ["support.fixtures"]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tollway.api.chat import ChatEndpoint
 from tollway.api.rooms import PeopleRules, Rooms
@@ -30,6 +30,7 @@ from tollway.providers.upstream import HttpUpstream, dialects
 from tollway.settings import Settings
 from tollway.settings.catalogue import catalogue_of
 from tollway.settings.plans import plans_of
+from tollway.settings.standings import standings_of
 from tollway.store import EmbeddedStore
 from tollway.store.audience import Audiences
 from tollway.store.limiter import InProcessLimiter
@@ -74,6 +75,12 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 Aside = Callable[[], Coroutine[Any, Any, None]]
 
 
+class ClosingLimiter(Limiter, Protocol):
+    """A limiter with something to let go of at the end."""
+
+    async def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class House:
     """Everything that was built, for the server and for tests. Close it to drain the store.
@@ -89,6 +96,7 @@ class House:
     chat: ChatEndpoint
     application: Server
     rooms: Rooms
+    limiter: ClosingLimiter
     aside: tuple[Aside, ...]
     is_draining: bool = False
 
@@ -97,6 +105,7 @@ class House:
         await self.rooms.outbox.close()
         self.rooms.exchange.close()
         await self.upstream.close()
+        await self.limiter.close()
         await self.store.close()
         self.telemetry.close()
 
@@ -119,7 +128,7 @@ async def build(settings: Settings, environment: Mapping[str, str]) -> House:
         plans=plans_of(settings),
     )
     telemetry = RequestTelemetry(settings.server.log_format, settings.telemetry.otlp_endpoint, store.ledger.gauges)
-    limiter = await _limiter(store, clock)
+    limiter = await _limiter(settings, store, clock, telemetry)
     upstream = _upstream(settings)
     gate = Gate(store.workspaces, store.plans.grants, store.workspaces.pepper, _key_defaults(settings))
     people, hooks = settings.people, settings.webhooks
@@ -144,10 +153,12 @@ async def build(settings: Settings, environment: Mapping[str, str]) -> House:
         people=PeopleRules(people.signup, people.session_hours * 3_600, people.public_url),
         outbox=Outbox(mailer),
         exchange=exchange,
+        standings=standings_of(settings, catalogue),
     )
+    rooms.health.show(telemetry.gauge, clock.now)
     chat = _chat(rooms, upstream, _call_policy(settings))
     aside = await _aside(store, gate, limiter, exchange, mailer, clock)
-    house = House(settings, catalogue, store, upstream, telemetry, chat, Server(chat, rooms), rooms, aside)
+    house = House(settings, catalogue, store, upstream, telemetry, chat, Server(chat, rooms), rooms, limiter, aside)
     return house
 
 
@@ -169,16 +180,34 @@ def _chat(rooms: Rooms, upstream: HttpUpstream, policy: CallPolicy) -> ChatEndpo
     )
 
 
-async def _limiter(store: EmbeddedStore, clock: Clock) -> Limiter:
-    limiter = InProcessLimiter()
-    today = int(clock.now()) // 86_400
-    limiter.restore(*await store.generations.counted(today), today)
-    return limiter
-
-
 def _key_defaults(settings: Settings) -> KeyDefaults:
     limits = settings.limits
     return KeyDefaults(settings.money.margin_direct_bps, limits.requests_per_minute, limits.tokens_per_day)
+
+
+async def _limiter(
+    settings: Settings, store: EmbeddedStore, clock: Clock, telemetry: RequestTelemetry
+) -> ClosingLimiter:
+    """Where requests and tokens are counted: in this process, or in a store that outlives it."""
+    chosen = settings.limits
+    if not chosen.valkey_url:
+        local = InProcessLimiter()
+        today = int(clock.now()) // 86_400
+        local.restore(*await store.generations.counted(today), today)
+        return local
+    try:
+        from tollway.store.valkey_limiter import ValkeyLimiter  # noqa: PLC0415 - its client is an extra
+    except ImportError:
+        raise settings.problem(
+            "limits.valkey_url",
+            "it needs the client of Valkey and Redis, which is not installed",
+            "start with the extra: `uv run --extra scale tollway serve`, or leave the setting out",
+        ) from None
+    shared = ValkeyLimiter(
+        chosen.valkey_url, lambda key_id: store.workspaces.key_by_id(key_id).workspace_id, chosen.on_store_down
+    )
+    telemetry.gauge("limiter_down", "1 while the store of limits does not answer.", lambda: shared.is_down)
+    return shared
 
 
 async def _aside(

@@ -14,7 +14,7 @@ TollwayError
 |- UpstreamFailed   the provider's matter, 502/503/504; nothing was charged
 |  `- UpstreamTimeout 504, NoHealthyOffer 503
 `- Broken           ours, 500/503; somebody is paged
-   `- LedgerUnavailable 503, ShuttingDown 503, UnpricedUnit 500
+   `- LedgerUnavailable 503, LimiterUnavailable 503, ShuttingDown 503, UnpricedUnit 500
 ConfigurationError  stops the start: file, line, key and fix
 """
 
@@ -341,6 +341,14 @@ class LedgerUnavailable(Broken):
     status = 503
     type = "service_unavailable"
     code = "ledger_unavailable"
+
+
+class LimiterUnavailable(Broken):
+    """The store that counts requests does not answer, so no request is served. Nothing was charged. Try again shortly."""
+
+    status = 503
+    type = "service_unavailable"
+    code = "limiter_unavailable"
 
 
 class ShuttingDown(Broken):

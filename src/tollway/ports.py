@@ -76,6 +76,8 @@ class Generation(msgspec.Struct, gc=False):
     margin_bps: int = 0
     opened_at: int = 0
     bad_debt_nano: int = 0
+    assistant_id: str = ""
+    tier: str = ""
     seq: int = 0
     receipt: bytes = b"{}"
 

@@ -74,7 +74,11 @@ def test_formats_tell_the_same_rows_page_by_page(tmp_path, limit) -> None:
             for told, line, row in zip(found["json"], found["csv"], found["parquet"], strict=True):
                 assert line.keys() == row.keys() == told.keys() - {"cost_cents"}
                 assert row["cost_usd"] == Decimal(told["cost_usd"]) == Decimal(line["cost_usd"])
-                assert row["created_at"] == datetime.fromisoformat(told["created_at"]) == datetime.fromisoformat(line["created_at"])
+                assert (
+                    row["created_at"]
+                    == datetime.fromisoformat(told["created_at"])
+                    == datetime.fromisoformat(line["created_at"])
+                )
                 for name in told.keys() - {"cost_cents", "cost_usd", "created_at", "streamed"}:
                     assert row[name] == told[name]
                     assert line[name] == ("" if told[name] is None else str(told[name]))
@@ -102,7 +106,10 @@ def test_order_filters_and_late_arrivals(tmp_path) -> None:
                 while True:
                     told = (await house.get(f"/v1/activity?order={order}&limit=7{after}")).json()
                     found += told["data"]
-                    late = [{**row, "id": f"{order} {len(found)} {at}"} for at, row in enumerate(many(house.workspace_id, 3))]
+                    late = [
+                        {**row, "id": f"{order} {len(found)} {at}"}
+                        for at, row in enumerate(many(house.workspace_id, 3))
+                    ]
                     insert(database(tmp_path), late)
                     if not told["has_more"]:
                         break
@@ -123,7 +130,9 @@ def test_no_cell_of_a_customer_is_a_formula(tmp_path) -> None:
             cells = [cell for line in csv.reader(io.StringIO(reply.text, newline="")) for cell in line]
             assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t"))] == []
             assert {"'=HYPERLINK(1)", "'+1", "'-1", "'@x", "'\t=1", 'a,"b"\r\n=c'} <= set(cells)
-            assert {row["user_id"] for row in parquet((await house.get("/v1/activity?format=parquet")).content)} >= {"=HYPERLINK(1)"}
+            assert {row["user_id"] for row in parquet((await house.get("/v1/activity?format=parquet")).content)} >= {
+                "=HYPERLINK(1)"
+            }
 
     run(scenario())
 

@@ -12,6 +12,9 @@ from tollway.api.models import next_change
 from tollway.catalogue.offers import Model
 from tollway.catalogue.prices import PriceList, PriceTier
 from tollway.catalogue.units import INPUT, OUTPUT
+from tollway.routing.standing import Standing
+from tollway.routing.standings import Known, StandingTable
+from tollway.routing.tiers import CATEGORIES
 
 
 def run(scenario) -> None:
@@ -221,5 +224,88 @@ def test_two_thousand_models_are_encoded_once(tmp_path) -> None:
                     best[query] = min(before, time.perf_counter() - began)
                     assert reply.status_code == 200
             assert max(best.values()) < 0.05, best
+
+    run(scenario())
+
+
+def standing(model: str, tier: str, share: float, tools: float | None = None, **more: object) -> tuple[str, Known]:
+    quality = dict.fromkeys(CATEGORIES, share)
+    return model, Known(model, Standing(tier, quality, tools, "A test.", **more), "shipped", note="A test.")
+
+
+STANDINGS = StandingTable(dict([standing("acme/gpt", "complex", 0.9, 0.8), standing("acme/mini", "nano", 0.4)]))
+
+
+def test_tier_and_quality_are_told(tmp_path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, standings=STANDINGS) as house:
+            gpt, mini = (await house.get("/v1/models")).json()["data"]
+            assert (gpt["tier"], mini["tier"]) == ("complex", "nano")
+            assert gpt["quality"] == {
+                "mean": 0.9, "by_category": dict.fromkeys(CATEGORIES, 0.9), "tool_calling": 0.8, "estimated": True,
+                "source": "A test.", "checked": None,
+            }  # fmt: skip
+            one = (await house.get("/v1/models/gpt")).json()
+            assert (one["tier"], one["quality"]) == (gpt["tier"], gpt["quality"])
+            unknown = (await house.get("/v1/models/acme/next")).json()
+            assert (unknown["tier"], unknown["quality"]) == (None, None)
+            assert names(await house.get("/v1/models?tier=nano")) == ["acme/mini"]
+            assert names(await house.get("/v1/models?tier=light&all=true")) == []
+            refused(await house.get("/v1/models?tier=huge"), 400, "invalid_request_error", "invalid_field", "tier")
+
+    run(scenario())
+
+
+def test_models_beside_each_other(tmp_path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, standings=STANDINGS) as house:
+            reply = await house.get("/v1/models/compare?ids=acme/mini,gpt,acme/gpt,acme/next")
+            assert reply.status_code == 200, reply.text
+            body = reply.json()
+            assert (body["object"], body["margin_bps"]) == ("comparison", 1_000)
+            mini, gpt, following = body["data"]
+            assert [mini["id"], gpt["id"], following["id"]] == ["acme/mini", "acme/gpt", "acme/next"], (
+                "in the order asked, once"
+            )
+            assert (gpt["provider"], gpt["pricing"]["prompt"], gpt["context_length"]) == ("beta", "0.000002", 128_000)
+            assert (mini["tier"], gpt["quality"]["mean"], following["quality"]) == ("nano", 0.9, None)
+            assert following["unavailable_reason"] == "it has no price"
+            assert {one["latency"] for one in body["data"]} == {None}
+            best = body["best"]
+            assert (best["prompt"], best["completion"]) == (["acme/mini"], ["acme/mini"])
+            assert (best["context_length"], best["tool_calling"], best["proof"]) == (["acme/gpt"],) * 3
+            assert best.keys() == {"prompt", "completion", "context_length", "tool_calling", *CATEGORIES}
+
+    run(scenario())
+
+
+def test_the_latency_seen_here_is_that_of_the_offer_shown(tmp_path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, standings=STANDINGS) as house:
+            timed = {"latency_ms": 250.0, "ttft_ms": 40.0, "output_tokens": 21, "now": house.clock.time}
+            house.rooms.health.record("beta/acme/gpt", is_ok=True, **timed)
+            house.rooms.health.record("acme/acme/gpt", is_ok=True, **(timed | {"latency_ms": 9.0}))
+            seen = (await house.get("/v1/models/compare?ids=gpt")).json()["data"][0]["latency"]
+            assert (seen["samples"], seen["p50_ms"], seen["first_byte_ms"]) == (1, 250.0, 40.0)
+
+    run(scenario())
+
+
+def test_what_cannot_be_compared_is_said(tmp_path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path) as house:
+            for query in ("", "?ids=", "?ids=,,", "?ids=" + ",".join(f"m{n}" for n in range(11))):
+                refused(
+                    await house.get(f"/v1/models/compare{query}"), 400, "invalid_request_error", "invalid_field", "ids"
+                )
+            error = refused(
+                await house.get("/v1/models/compare?ids=gpt,acme/minni"), 404, "not_found", "not_found", "ids"
+            )
+            assert error["nearest"][0] == "acme/mini"
+            _, secret = await house.store.workspaces.add_key(
+                house.workspace_id, name="k", allowed_models=frozenset({"gpt"})
+            )
+            reply = await house.get("/v1/models/compare?ids=gpt,acme/mini", headers=bearer(secret))
+            refused(reply, 404, "not_found", "not_found", "ids")
 
     run(scenario())

@@ -80,6 +80,7 @@ WHO = {
         POST /v1/estimate
         GET /v1/key
         GET /v1/models
+        GET /v1/models/compare
         GET /v1/models/{model_id}
         GET /v1/models/{model_id}/offers
     """,
@@ -91,6 +92,7 @@ WHO = {
         GET /v1/credits
         GET /v1/generation
         GET /v1/generations/{generation_id}
+        GET POST /v1/generations/{generation_id}/feedback
         GET POST /v1/keys
         GET PATCH DELETE /v1/keys/{key_id}
         POST /v1/keys/{key_id}/rotate
@@ -209,7 +211,7 @@ def test_the_chat_endpoint_is_described(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/models", "/v1/models/gpt", "/v1/models/gpt/offers", "/v1/wallet", "/v1/wallet/transactions", "/v1/key", "/v1/credits",
+    "path", ["/v1/models", "/v1/models/compare?ids=gpt,acme/mini", "/v1/models/gpt", "/v1/models/gpt/offers", "/v1/wallet", "/v1/wallet/transactions", "/v1/key", "/v1/credits",
              "/v1/generations/{id}", "/v1/generation?id={id}", "/v1/usage", "/v1/usage/daily", "/v1/usage/recent", "/admin/wallets",
              "/admin/organizations", "/admin/keys"]
 )  # fmt: skip

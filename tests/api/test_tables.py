@@ -6,7 +6,7 @@ import io
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import pyarrow
+import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from tollway.api.tables import Column, CsvTable, ParquetTable, harmless, table_of
 from tollway.errors import InvalidField
 
-COLUMNS = (Column("who", "text"), Column("many", "integer"), Column("cost", "usd"), Column("at", "instant"), Column("is", "flag"))
+COLUMNS = (
+    Column("who", "text"),
+    Column("many", "integer"),
+    Column("cost", "usd"),
+    Column("at", "instant"),
+    Column("is", "flag"),
+)
 ROW = st.tuples(
     st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")),
     st.none() | st.integers(-(2**63), 2**63 - 1),
@@ -55,7 +61,7 @@ def test_csv_read_back(pieces) -> None:
 def test_parquet_read_back(pieces) -> None:
     read = pyarrow.parquet.read_table(io.BytesIO(whole(ParquetTable(COLUMNS), pieces)))
     assert read.schema.types == [
-        pyarrow.string(), pyarrow.int64(), pyarrow.decimal128(38, 12), pyarrow.timestamp("ms", tz="UTC"), pyarrow.bool_(),
+        pa.string(), pa.int64(), pa.decimal128(38, 12), pa.timestamp("ms", tz="UTC"), pa.bool_(),
     ]  # fmt: skip
     rows = [row for piece in pieces for row in piece]
     assert read.to_pylist() == [
@@ -70,7 +76,9 @@ def test_lines_end_as_rfc_4180_has_it() -> None:
     assert whole(CsvTable((Column("a", "text"),)), []) == b"a\r\n"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1", "=cmd|'/C calc'!A0"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1", "=cmd|'/C calc'!A0"]
+)
 def test_no_text_is_run_as_a_formula(text) -> None:
     raw = whole(CsvTable((Column("a", "text"),)), [[(text,)]]).decode()
     (_, (cell,)) = csv.reader(io.StringIO(raw, newline=""))

@@ -318,7 +318,11 @@ def test_members_read_the_usage_of_the_workspace_they_are_in(tmp_path) -> None:
             workspace = (await t.me(owner))["memberships"][0]["workspaces"][0]["id"]
             insert(database(tmp_path), many(workspace, 5))
             paths = ("/v1/usage?from=2023-11-14&to=2023-11-15", "/v1/activity", "/v1/usage/recent", "/v1/usage/daily")
-            for token in (owner, await t.join(owner, "v@acme.test", "viewer"), await t.join(owner, "b@acme.test", "billing")):
+            for token in (
+                owner,
+                await t.join(owner, "v@acme.test", "viewer"),
+                await t.join(owner, "b@acme.test", "billing"),
+            ):
                 for path in paths:
                     assert (await t.ask("GET", path, token)).status_code == 200
                 assert len((await t.ask("GET", "/v1/activity", token)).json()["data"]) == 5

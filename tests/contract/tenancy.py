@@ -89,6 +89,7 @@ ROWS = (
     # --- keys alone ---
     Row("POST /v1/chat/completions", "key", "chat", body=CHAT),
     Row("GET /v1/models", "key", "models"),
+    Row("GET /v1/models/compare", "key", "models", query="?ids=gpt"),
     Row("GET /v1/models/{model_id}", "key", "models", of=SAME),
     Row("GET /v1/models/{model_id}/offers", "key", "models", of=SAME),
     Row("POST /v1/estimate", "key", "models", body={"model": "gpt", **TOKENS}),
@@ -99,6 +100,10 @@ ROWS = (
     Row("GET /v1/wallet/transactions", "account", "wallet"),
     Row("GET /v1/credits", "account", "wallet"),
     Row("GET /v1/generations/{generation_id}", "account", "usage", of=WS),
+    Row("GET /v1/generations/{generation_id}/feedback", "account", "usage", of=WS),
+    Row(
+        "POST /v1/generations/{generation_id}/feedback", "account", "usage", of=WS, body={"score": 80}, answer=MADE
+    ),
     Row("GET /v1/generation", "account", "usage", of=WS, query="?id={generation_id}"),
     Row("GET /v1/usage", "account", "usage", query="?group_by=key&key_id={used_key_id}"),
     Row("GET /v1/usage/daily", "account", "usage"),

@@ -36,6 +36,7 @@ OPERATOR = By("operator", "test")
 KEPT = (
     "organizations", "workspaces", "keys", "users", "members", "invitations", "webhook_endpoints", "webhook_deliveries",
     "alert_settings", "subscriptions", "overrides", "postings", "password_resets", "generations", "audit_log", "plan_changes",
+    "feedback",
 )  # fmt: skip
 """Tables that a refused request leaves as they are."""
 

@@ -143,6 +143,8 @@ MISTAKES = [
     ("[money]\nopening_grant_usd = '0.0000000001'", 2, "money.opening_grant_usd", "finer than a nano", "decimal"),
     ("[money]\ncurrency = 'EUR'", 2, "money.currency", '"EUR" is not one of "USD"', "USD"),
     ("[money]\ntop_up_url = 'pay.example'", 2, "money.top_up_url", "not a URL", "https://"),
+    ("[limits]\nvalkey_url = 'http://localhost:6379'", 2, "limits.valkey_url", "not the address", "valkey://"),
+    ("[limits]\non_store_down = 'open'", 2, "limits.on_store_down", "", "closed"),
     ("[telemetry]\notlp_endpoint = 'http://[::1'", 2, "telemetry.otlp_endpoint", "not a URL", "https://"),
     ('[people]\nsignup = "anyone"', 2, "people.signup", "anyone", "invite"),
     (

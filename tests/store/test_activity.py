@@ -100,7 +100,9 @@ def test_what_comes_in_meanwhile_is_left_out(tmp_path, is_ascending) -> None:
 def test_a_row_is_what_was_kept(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as world:
-            row = {name: f"the {name}" if isinstance(value, str) else at for at, (name, value) in enumerate(FIELDS.items())}
+            row = {
+                name: f"the {name}" if isinstance(value, str) else at for at, (name, value) in enumerate(FIELDS.items())
+            }
             insert(database(tmp_path), [row | {"workspace_id": world.ws, "outcome": "settled", "is_streamed": 1}])
             (one,) = await world.store.activity.rows(world.ws, Filters(), FIRST, 10)
             renamed = {"offer": "offer_id"}

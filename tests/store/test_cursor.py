@@ -41,7 +41,9 @@ def test_anything_else_is_refused(text) -> None:
     ],
 )  # fmt: skip
 def test_values_of_another_shape_are_refused(values) -> None:
-    text = base64.urlsafe_b64encode(msgspec.json.encode(values) if values != ["q", 0, 0, 0, 0, 10**400] else str(values).replace("'", '"').encode())
+    text = base64.urlsafe_b64encode(
+        msgspec.json.encode(values) if values != ["q", 0, 0, 0, 0, 10**400] else str(values).replace("'", '"').encode()
+    )
     with pytest.raises(InvalidField):
         read(text.decode(), RowCursor, "q")
 

@@ -71,14 +71,19 @@ def test_every_grouping_adds_up_to_the_ledger(requests, data) -> None:
             await world.fund(10**12)
             second, _ = await world.store.workspaces.add_key(world.ws, name="second")
             for number, one in enumerate(requests):
-                fields = {name: one[name] for name in ("model", "provider", "user_id", "input_tokens", "output_tokens", "latency_ms")}
+                fields = {
+                    name: one[name]
+                    for name in ("model", "provider", "user_id", "input_tokens", "output_tokens", "latency_ms")
+                }
                 clock.time, key = NOW + one["seconds"], second if one["is_second_key"] else world.key
                 await world.hold(f"r{number}", 10**9, key)
                 if one["is_void"]:
                     await world.ledger.void(f"r{number}", world.generation(f"r{number}", key, status="error", **fields))
                 else:
                     generation = world.generation(f"r{number}", key, **fields)
-                    await world.ledger.settle(Settlement(f"r{number}", charge_of(one["charge"]), one["provider"], generation))
+                    await world.ledger.settle(
+                        Settlement(f"r{number}", charge_of(one["charge"]), one["provider"], generation)
+                    )
             ((posted,),) = await world.ask(
                 "SELECT -coalesce(sum(p.amount_nano), 0) FROM postings AS p JOIN transfers AS t ON t.id = p.transfer_id "
                 "JOIN wallets AS w ON w.account_id = p.account_id WHERE t.kind = 'usage'"
@@ -181,7 +186,9 @@ def test_pages_are_of_one_moment(tmp_path) -> None:
             path, number = database(tmp_path), itertools.count()
 
             def some(count: int = 40) -> None:
-                rows = [{**row, "id": f"r{next(number)}", "workspace_id": world.ws} for row in many("", count, next(number))]
+                rows = [
+                    {**row, "id": f"r{next(number)}", "workspace_id": world.ws} for row in many("", count, next(number))
+                ]
                 insert(path, rows)
 
             some()
@@ -222,7 +229,9 @@ def test_filters_and_groups_name_the_same_things(tmp_path) -> None:
                     expected[row[COLUMN[group]]] += row["charge_nano"]
                 assert {row.group[0]: row.charge_nano for row in found} == expected
                 for values in ([found[0].group[0]], [row.group[0] for row in found[:2]], ["nobody"]):
-                    (one,) = (await world.store.usage.sums(world.ws, Filters(**{name: values}), Grouping())).rows or (None,)
+                    (one,) = (await world.store.usage.sums(world.ws, Filters(**{name: values}), Grouping())).rows or (
+                        None,
+                    )
                     assert (one.charge_nano if one else 0) == sum(expected[value] for value in values)
             other = await world.store.workspaces.add_workspace(world.key.organization_id, "other")
             assert (await world.store.usage.sums(other.id, Filters(keys=["k0"]), Grouping())).rows == []
@@ -255,7 +264,10 @@ def test_sums_are_read_from_the_index_alone(tmp_path) -> None:
             for grouping in (Grouping("day", GROUPS, "cost", True, 10), Grouping("", ("user",), has_percentiles=True)):
                 text, params = module._query(world.ws, Filters(0, 10, users=["u"], tiers=["t"]), grouping)
                 plan = str(await world.ask(f"EXPLAIN QUERY PLAN {text}", *params))
-                assert "SEARCH generations USING COVERING INDEX generations_of_workspace (workspace_id=? AND created_at_ms>? AND created_at_ms<?)" in plan
+                assert (
+                    "SEARCH generations USING COVERING INDEX generations_of_workspace (workspace_id=? AND created_at_ms>? AND created_at_ms<?)"
+                    in plan
+                )
 
     asyncio.run(scenario())
 

@@ -66,7 +66,12 @@ class AdminWorkspaces:
         add("/admin/workspaces/{workspace_id}", self.rename, methods=["PATCH"], **named)
         add("/admin/workspaces/{workspace_id}", self.delete, methods=["DELETE"], **told)
         add("/admin/workspaces/{workspace_id}/restore", self.restore, methods=["POST"], **told)
-        add("/admin/workspaces/{workspace_id}/export", self.export, methods=["GET"], **documented(ExportReply))
+        add(
+            "/admin/workspaces/{workspace_id}/export",
+            self.export,
+            methods=["GET"],
+            **documented(ExportReply, ndjson=True),
+        )
 
     async def add(self, operator: Operator, asked: Annotated[NewWorkspace, body_of(NewWorkspace)]) -> Response:
         """Make a workspace with an empty wallet in an organization."""

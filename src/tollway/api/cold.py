@@ -22,13 +22,17 @@ from tollway.api.alerts import Alerts
 from tollway.api.asgi import Application
 from tollway.api.auth import Auth
 from tollway.api.edge import encoded, invalid
+from tollway.api.feedback import Feedback
 from tollway.api.generations import Generations
 from tollway.api.keys import Keys
 from tollway.api.limits import LimitReports
 from tollway.api.members import Members
 from tollway.api.models import Models
+from tollway.api.offers import AdminOffers
 from tollway.api.openapi import HOT_PATHS, document
 from tollway.api.page import page
+from tollway.api.presets import Aliases, Presets
+from tollway.api.profiles import AdminProfiles, Profiles
 from tollway.api.quotes import Quotes
 from tollway.api.rooms import Rooms
 from tollway.api.trace import Trace, refusal
@@ -57,6 +61,7 @@ def build(rooms: Rooms) -> Application:
         models,
         Account(rooms),
         Generations(rooms),
+        Feedback(rooms),
         UsageReports(rooms),
         Activities(rooms),
         Quotes(rooms),
@@ -64,11 +69,16 @@ def build(rooms: Rooms) -> Application:
         Members(rooms),
         LimitReports(rooms),
         Keys(rooms),
+        Profiles(rooms),
+        Presets(rooms),
+        Aliases(rooms),
         Workspaces(rooms),
         Webhooks(rooms),
         Alerts(rooms),
         Admin(rooms),
         AdminPlans(rooms),
+        AdminProfiles(rooms),
+        AdminOffers(rooms),
         AdminMembers(rooms),
     ):
         room.add_to(app.router)

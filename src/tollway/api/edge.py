@@ -250,6 +250,7 @@ def documented(
     body: type[BaseModel] | None = None,
     status: int = 200,
     csv: bool = False,
+    ndjson: bool = False,
     chat: bool = False,
 ) -> dict[str, Any]:
     """Keyword arguments of a route for the OpenAPI document, whose components `openapi.py` lists.
@@ -259,12 +260,15 @@ def documented(
         body: what it takes.
         status: of a success.
         csv: it answers with a table too, as CSV and Parquet.
+        ndjson: it answers with one JSON document a line too.
         chat: it takes a chat body too.
     """
     content: dict[str, Any] = {_JSON: {"schema": _reference(shape)}}
     if csv:
         content["text/csv"] = {"schema": {"type": "string"}}
         content["application/vnd.apache.parquet"] = {"schema": {"type": "string", "format": "binary"}}
+    if ndjson:
+        content["application/x-ndjson"] = {"schema": {"type": "string"}}
     lines = (shape.__doc__ or "").splitlines()
     route: dict[str, Any] = {
         "status_code": status,

@@ -84,7 +84,7 @@ class KeyEntry(msgspec.Struct):
     """An API key. Only its public part is kept. spent_usd: spent and held in the window of its budget, exact.
 
     disabled: it is refused now, for the reason that `status` tells. over_limit: it is one of those that the plan has no
-    room for; it works, and cannot be changed.
+    room for; it works, and cannot be changed. profile_id: the routing profile whose key it is, and whose rules it follows.
     """
 
     id: str
@@ -105,6 +105,7 @@ class KeyEntry(msgspec.Struct):
     disabled: bool
     over_limit: bool
     created_by: str | None
+    profile_id: str | None
     created_at: str
 
 
@@ -220,7 +221,8 @@ def _beyond(rooms: Rooms, key: Key) -> frozenset[str]:
     limit = rooms.store.plans.grants(key.organization_id).limit("api_keys")
     if limit < 0:
         return frozenset()
-    live = [one.id for one in rooms.store.workspaces.keys_of(key.workspace_id) if not one.is_revoked]
+    inside = rooms.store.workspaces.keys_of(key.workspace_id)
+    live = [one.id for one in inside if not one.is_revoked and not one.profile_id]
     return frozenset(live[limit:])
 
 
@@ -255,5 +257,6 @@ def _entry(rooms: Rooms, key: Key, *, is_over: bool) -> KeyEntry:
         key.is_disabled,
         is_over,
         key.created_by or None,
+        key.profile_id or None,
         iso(key.created_at * 1000),
     )

@@ -79,7 +79,7 @@ class Keys:
         if "scopes" not in wanted:
             wanted["scopes"] = DEFAULT_SCOPES & actor.scopes or DEFAULT_SCOPES
         check_plan(store.plans.grants(actor.organization_id), wanted)
-        self._check(actor, replace(Key("", "", "", "", ""), **wanted))
+        check_gift(self._rooms, actor, replace(Key("", "", "", "", ""), **wanted))
         made, secret = await store.workspaces.add_key(
             actor.workspace_id,
             name=asked.name,
@@ -108,7 +108,7 @@ class Keys:
                     actor.organization_id, _LIMIT, workspaces.live_keys(old.workspace_id), 0
                 )
             new = replace(old, name=asked.name if "name" in given else old.name, **wanted)
-            self._check(actor, new)
+            check_gift(self._rooms, actor, new)
             return new
 
         if given - {"disabled"}:
@@ -127,7 +127,7 @@ class Keys:
         def check(key: Key) -> None:
             # Who gets the text can do what the key may; of its own key a caller has it already.
             if actor.kind != "key" or actor.id != key_id:
-                self._check(actor, key)
+                check_gift(self._rooms, actor, key)
 
         key, secret = await self._rooms.store.workspaces.rotate_key(
             key_id, actor.workspace_id, grace_s=asked.grace_seconds, check=check, by=actor.by
@@ -141,21 +141,26 @@ class Keys:
         _log.info("%s %s revoked key %s", actor.kind, actor.id, key_id)
         return self._told(revoked)
 
-    def _check(self, actor: Actor, key: Key) -> None:
-        """Refuse to give what the actor does not have. Raises ScopeMissing, Forbidden."""
-        lacking = sorted(missing(actor, key.scopes))
-        if lacking:
-            who = f"the role `{actor.role}`" if actor.role is not None else "this key"
-            raise ScopeMissing(
-                f"{who} has no scope `{lacking[0]}`, so it cannot give it; it has: {', '.join(sorted(actor.scopes))}",
-                param="scopes",
-                scope=lacking[0],
-            )
-        if actor.kind == "key":
-            check_grant(self._rooms.store.workspaces.key_by_id(actor.id), key)
-
     def _told(self, key: Key) -> Response:
         return said(KeyReply(key_entry(self._rooms, key)))
+
+
+def check_gift(rooms: Rooms, actor: Actor, key: Key) -> None:
+    """Refuse to give what the actor does not have: `key` is what somebody will be able to use.
+
+    Raises:
+        ScopeMissing: it lacks a scope. Forbidden: it is a key with terms of its own (`workspaces/grant.py`).
+    """
+    lacking = sorted(missing(actor, key.scopes))
+    if lacking:
+        who = f"the role `{actor.role}`" if actor.role is not None else "this key"
+        raise ScopeMissing(
+            f"{who} has no scope `{lacking[0]}`, so it cannot give it; it has: {', '.join(sorted(actor.scopes))}",
+            param="scopes",
+            scope=lacking[0],
+        )
+    if actor.kind == "key":
+        check_grant(rooms.store.workspaces.key_by_id(actor.id), key)
 
 
 def rotated(rooms: Rooms, key: Key, secret: str, asked: Rotation) -> RotatedKey:

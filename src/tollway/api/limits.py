@@ -42,6 +42,7 @@ class LimitsUsage(msgspec.Struct):
     api_keys: int
     workspaces: int
     members: int
+    routing_profiles: int
 
 
 class OverLimitEntry(msgspec.Struct):
@@ -200,6 +201,7 @@ def _usage(counted: Counted, counts: dict[str, int]) -> LimitsUsage:
         api_keys=counts["api_keys"],
         workspaces=counts["workspaces"],
         members=counts["members"],
+        routing_profiles=counts["routing_profiles"],
     )
 
 

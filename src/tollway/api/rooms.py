@@ -7,9 +7,11 @@ from typing import Literal
 from tollway.catalogue.offers import Catalogue
 from tollway.delivery.exchange import Exchange
 from tollway.gateway.admit import Gate
+from tollway.gateway.health import OfferHealthBook
 from tollway.gateway.reserve import HoldPolicy
 from tollway.mail import ConsoleMailer, Outbox
 from tollway.ports import Clock, Ids, Limiter, Telemetry
+from tollway.routing.standings import NOTHING_KNOWN, StandingTable
 from tollway.store import EmbeddedStore
 
 _HOLDS = HoldPolicy(default_max_output_tokens=4_096, rolling_step_tokens=2_048, lifetime_s=900)
@@ -38,6 +40,7 @@ class Rooms:
     metrics_key: asked of whoever reads `/metrics`, as a bearer token; "" leaves it open.
     control_token: the local command line's own operator credential, made anew at each start; "" means none.
     is_draining: the server has been told to stop. outbox: mails on their way. exchange: sends webhooks.
+    health: how offers do; the road writes it. standings: what is known of the models' worth.
     """
 
     catalogue: Callable[[], Catalogue]
@@ -57,3 +60,5 @@ class Rooms:
     people: PeopleRules = field(default_factory=PeopleRules)
     outbox: Outbox = field(default_factory=lambda: Outbox(ConsoleMailer()), repr=False)
     exchange: Exchange = field(default_factory=Exchange, repr=False)
+    health: OfferHealthBook = field(default_factory=OfferHealthBook, repr=False)
+    standings: StandingTable = NOTHING_KNOWN

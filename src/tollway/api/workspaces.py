@@ -165,7 +165,9 @@ class Workspaces:
         add("/v1/workspaces/{workspace_id}", self.rename, methods=["PATCH"], **named)
         add("/v1/workspaces/{workspace_id}", self.delete, methods=["DELETE"], **told)
         add("/v1/workspaces/{workspace_id}/restore", self.restore, methods=["POST"], **told)
-        add("/v1/workspaces/{workspace_id}/export", self.export, methods=["GET"], **documented(ExportReply))
+        add(
+            "/v1/workspaces/{workspace_id}/export", self.export, methods=["GET"], **documented(ExportReply, ndjson=True)
+        )
         add("/v1/organization", self.organization, methods=["GET"], **documented(OwnOrganizationReply))
         renamed = documented(OwnOrganizationReply, body=Naming)
         add("/v1/organization", self.rename_organization, methods=["PATCH"], **renamed)

@@ -158,6 +158,7 @@ def key_document(key: Key, used_nano: int, now: float, *, is_over: bool = False)
         "disabled": key.is_disabled,
         "over_limit": is_over,
         "created_by": key.created_by or None,
+        "profile_id": key.profile_id or None,
         "created_at": instant(key.created_at),
     }
 

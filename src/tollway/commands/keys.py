@@ -195,7 +195,7 @@ def _beyond(settings: Settings, connection: Connection, found: Iterable[KeyShown
     subscriptions, overrides = plan_rows.subscriptions(connection), plan_rows.overrides(connection)
     live = dict[str, list[Key]]()
     for one in found:
-        if not one.key.is_revoked:
+        if not one.key.is_revoked and not one.key.profile_id:
             live.setdefault(one.key.workspace_id, []).append(one.key)
     told = dict[str, str]()
     for workspace_id, inside in live.items():

@@ -9,6 +9,7 @@ import click
 
 from tollway.commands import Outside
 from tollway.commands.options import with_settings
+from tollway.commands.period import span
 from tollway.commands.table import cents, decimals, grouped, table
 from tollway.commands.target import looking
 from tollway.commands.wallet import chosen
@@ -69,12 +70,12 @@ def command(
         grouping = Grouping(*grouping_of(group_by))
     except InvalidField as error:
         raise click.BadParameter(error.message.replace("`group_by`", "it"), param_hint="--by") from None
-    span = _span(outside.now(), start, end)
+    asked = span(outside.now(), start, end)
     of = chosen(settings, workspace)
     with looking(settings) as connection:
-        rows, _ = sums(connection, of, Filters(*span), grouping)
+        rows, _ = sums(connection, of, Filters(*asked), grouping)
         names = key_names(connection, of)
-    body = _written(form, rows, grouping, names, span)
+    body = _written(form, rows, grouping, names, asked)
     if out is None:
         click.echo(body, nl=False)
         return
@@ -84,22 +85,7 @@ def command(
         raise click.ClickException(f"{out} cannot be written: {error.strerror}") from None
 
 
-def _span(now: float, start: str | None, end: str | None) -> "Span":
-    """The period, as `/v1/usage` reads it. Raises UsageError."""
-    from tollway.api.periods import PeriodQuery, moment_ms, recent_span_of
-
-    for hint, text in (("--from", start), ("--to", end)):
-        try:
-            moment_ms(text or "1970-01-01")
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint=hint) from None
-    try:
-        return recent_span_of(PeriodQuery.model_validate({"from": start, "to": end}), now)
-    except InvalidField:
-        raise click.UsageError("the period is empty: --from is not before the end of --to") from None
-
-
-def _written(form: Form, rows: Sequence[Sum], grouping: Grouping, names: dict[str, str], span: "Span") -> bytes:
+def _written(form: Form, rows: Sequence[Sum], grouping: Grouping, names: dict[str, str], asked: "Span") -> bytes:
     import msgspec
 
     from tollway.api.edge import iso
@@ -109,7 +95,7 @@ def _written(form: Form, rows: Sequence[Sum], grouping: Grouping, names: dict[st
     if form == "table":
         return _shown(rows, grouping, names).encode()
     if form == "json":
-        period = {"from": iso(span.start_ms), "to": iso(span.end_ms)}
+        period = {"from": iso(asked.start_ms), "to": iso(asked.end_ms)}
         told = {"data": {"period": period, "buckets": [bucket_of(row, grouping, names) for row in rows]}}
         return msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n"
     file = table_of(form, columns(grouping))

@@ -44,7 +44,7 @@ _ALL = (
     Limit("widgets", "count", "widgets", "widget", "chats embedded in pages"),
     Limit("workspaces", "count", "workspaces", "workspace", "workspaces of the organization"),
     Limit("members", "count", "members", "member", "people in the organization"),
-    Limit("routing_profiles", "count", "routing profiles", "routing profile", "routing profiles of a workspace"),
+    Limit("routing_profiles", "count", "routing profiles", "routing profile", "routing profiles of the organization"),
 )
 
 LIMITS: Mapping[str, Limit] = {one.name: one for one in _ALL}

@@ -7,7 +7,6 @@ Pure and fast: one offer, no preferences - the usual case - is decided without b
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -50,6 +49,15 @@ class Obstacle(StrEnum):
     PREFERENCES = "preferences"
     NO_TEXT = "no_text"
     """It writes no text: an embedding, image, speech or realtime model cannot answer a chat."""
+    NO_STANDING = "no_standing"
+    """Nothing is known of its worth, so it is not chosen unasked."""
+    REGION = "region"
+    TIER = "tier"
+    CAPABILITY = "capability"
+    TOOL_CALLING = "tool_calling"
+    CONTEXT = "context"
+    COST = "cost"
+    UNHEALTHY = "unhealthy"
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
@@ -59,8 +67,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     prices: PriceList
 
 
-@dataclass(frozen=True, slots=True)
-class Exclusion:
+class Exclusion(msgspec.Struct, frozen=True, gc=False):
     """What may not answer, and why, in words for the caller.
 
     name: as asked. offer_id: "" when the whole model is out.
@@ -151,7 +158,7 @@ def _offers(
             continue
         found.append(Candidate(offer, prices))
     if len(found) > 1:
-        found.sort(key=_price)
+        found.sort(key=price_of)
         if wanted is not None and wanted.order:
             ranks = _ranks(wanted.order)
             found.sort(key=lambda one: ranks.get(one.offer.provider.id.lower(), len(ranks)))
@@ -179,7 +186,7 @@ def _ranks(providers: Iterable[str]) -> dict[str, int]:
     return {provider.lower(): rank for rank, provider in enumerate(providers)}
 
 
-def _price(candidate: Candidate) -> int:
+def price_of(candidate: Candidate) -> int:
     """Pico-USD of one input and one output token: what offers of the same model are compared by."""
     level = candidate.prices.resolved[-1][1]
     return level.get(INPUT, 0) + level.get(OUTPUT, 0)
@@ -224,7 +231,7 @@ def _nothing(
             )
         case Obstacle.PREFERENCES:
             return InvalidField(f"no offer of `{name}` is left: {text}", param="provider", excluded=excluded)
-        case Obstacle.NO_CREDENTIAL:
+        case _:
             return ModelNotFound(f"`{name}` cannot be reached here: {text}", param=param, excluded=excluded)
 
 

@@ -12,6 +12,8 @@ from tollway.money.amount import NotAnAmount, parse_usd
 from tollway.settings.providers import split_prices
 from tollway.settings.sections import CustomModel, ProviderSettings, Settings
 
+_STORES = frozenset({"valkey", "valkeys", "redis", "rediss", "unix"})
+
 
 def check(settings: Settings) -> None:
     """Raise ConfigurationError for the first problem there is."""
@@ -46,6 +48,7 @@ def problems(settings: Settings) -> Iterator[ConfigurationError]:
     yield from _url(settings, "people.public_url", settings.people.public_url)
     yield from _mail(settings)
     yield from _url(settings, "plans.upgrade_url", settings.plans.upgrade_url)
+    yield from _store_url(settings)
     yield from _url(settings, "telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint)
     for name, provider in settings.providers.items():
         yield from _provider(settings, f"providers.{name}", provider)
@@ -61,6 +64,23 @@ def _url(settings: Settings, key: str, url: str) -> Iterator[ConfigurationError]
         is_good = False
     if not is_good or any(char.isspace() for char in url):
         yield settings.problem(key, "this is not a URL", "write it whole: http:// or https://, then the host")
+
+
+def _store_url(settings: Settings) -> Iterator[ConfigurationError]:
+    url = settings.limits.valkey_url
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in _STORES and bool(parts.hostname or parts.scheme == "unix") and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or any(char.isspace() for char in url):
+        yield settings.problem(
+            "limits.valkey_url",
+            "this is not the address of a Valkey or Redis",
+            'write it as "valkey://:password@host:6379/0", or "valkeys://" for TLS',
+        )
 
 
 def _mail(settings: Settings) -> Iterator[ConfigurationError]:

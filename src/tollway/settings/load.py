@@ -10,6 +10,7 @@ from tollway.settings.check import check
 from tollway.settings.plans import resolve_catalogue
 from tollway.settings.read import Reader, Values
 from tollway.settings.sections import SECTIONS, Origin, Settings
+from tollway.settings.standings import resolve_standings
 from tollway.tomlplace import Path as KeyPath
 from tollway.tomlplace import read_toml
 
@@ -51,6 +52,7 @@ def load_settings(
             reader.override(values, key, value, Origin(COMMAND_LINE, None, _FLAGS.get(key, key)))
     _resolve_folder(values, reader.origins.get("data.folder"))
     resolve_catalogue(values, reader.origins.get("plans.catalogue"))
+    resolve_standings(values, reader.origins.get("routing.standings"))
     chosen: dict[str, Any] = {name: kind(**values[name]) for name, kind in SECTIONS.items()}
     settings = Settings(**chosen, providers=providers, environment=dict(environment), file=file, origins=reader.origins)
     check(settings)

@@ -130,6 +130,21 @@ class Limits(Section, frozen=True, kw_only=True):
     tokens_per_day: Annotated[
         int, _why("Per key and UTC day, of input and output.", "tokens", ge=-1, le=1_000_000_000_000)
     ] = -1
+    valkey_url: Annotated[
+        str,
+        _why(
+            "Valkey or Redis that counts for all processes: `valkey://:password@host:6379/0`, or `valkeys://` with TLS; "
+            "needs the extra `scale`. Empty counts in this process.",
+            secret=True,
+        ),
+    ] = ""
+    on_store_down: Annotated[
+        Literal["closed", "local"],
+        _why(
+            "While it does not answer: `closed` lets no new request in (503); `local` counts in each process, so that "
+            "every one of them lets the whole limits pass."
+        ),
+    ] = "closed"
     api_requests_per_minute: Annotated[
         int, _why("Per workspace and UTC minute, to everything but chat.", "requests", ge=-1, le=1_000_000_000)
     ] = 600
@@ -179,6 +194,24 @@ class Plans(Section, frozen=True, kw_only=True):
     upgrade_url: Annotated[
         str, _why("Where a customer can buy a larger plan; told in the 403 of whoever hits a limit.")
     ] = ""
+
+
+class Routing(Section, frozen=True, kw_only=True):
+    """What is known of models, for `auto` to choose between them."""
+
+    standings: Annotated[
+        str,
+        _why(
+            "A YAML file that adds models to the shipped facts or replaces them (docs/how-to/rate-a-model.md); relative "
+            "to this file. Empty: the shipped ones alone."
+        ),
+    ] = ""
+    estimate_unlisted: Annotated[
+        bool,
+        _why(
+            "Let `auto` choose models of which nothing is known, too: tier and quality are then estimated from their price."
+        ),
+    ] = False
 
 
 class Webhooks(Section, frozen=True, kw_only=True):
@@ -261,6 +294,7 @@ class Settings:
     money: Money = field(default_factory=Money)
     limits: Limits = field(default_factory=Limits)
     plans: Plans = field(default_factory=Plans)
+    routing: Routing = field(default_factory=Routing)
     people: People = field(default_factory=People)
     webhooks: Webhooks = field(default_factory=Webhooks)
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -291,6 +325,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "money": Money,
     "limits": Limits,
     "plans": Plans,
+    "routing": Routing,
     "people": People,
     "webhooks": Webhooks,
     "telemetry": Telemetry,

@@ -71,8 +71,8 @@ _GENERATION = ManyRows(
     "INSERT INTO generations (id, workspace_id, key_id, created_at_ms, model_asked, model, provider, offer_id, status, "
     "http_status, error_code, is_streamed, finish_reason, input_tokens, output_tokens, cached_tokens, "
     "reasoning_tokens, usage_source, cost_nano, charge_nano, latency_ms, ttft_ms, user_id, outcome, hold_nano, "
-    "price_list_id, margin_bps, opened_at, bad_debt_nano, seq) VALUES",
-    30,
+    "price_list_id, margin_bps, opened_at, bad_debt_nano, assistant_id, tier, seq) VALUES",
+    32,
 )
 """In the order of `ports.Generation`, whose fields are the row."""
 _RECEIPT = ManyRows("INSERT INTO receipts (seq, story) VALUES", 2)

@@ -13,4 +13,5 @@ def of_organization(store: EmbeddedStore, organization_id: str) -> dict[str, int
     return {
         "workspaces": len(store.workspaces.live_workspaces(organization_id)),
         "members": len(store.people.members_of(organization_id)),
+        "routing_profiles": len(store.profiles.live(organization_id)),
     }

@@ -13,12 +13,15 @@ from tollway.store.alerts import Alerts
 from tollway.store.bootstrap import FirstStart, bootstrap, is_done
 from tollway.store.checkpoint import Checkpointer
 from tollway.store.deliveries import Deliveries
+from tollway.store.feedback import Feedback
 from tollway.store.folder import DataFolder
 from tollway.store.generations import Generations
 from tollway.store.idempotency import Idempotency
 from tollway.store.ledger import EmbeddedLedger
 from tollway.store.people import People
 from tollway.store.plans import Plans
+from tollway.store.presets import Presets
+from tollway.store.profiles import Profiles
 from tollway.store.reader import Reader
 from tollway.store.recovery import Leakage, recover
 from tollway.store.snapshot import Snapshot, load
@@ -34,9 +37,10 @@ class EmbeddedStore:
     """Everything that is kept. Open it inside a running event loop, which then owns it; close it to drain.
 
     ledger: `ports.Ledger`. workspaces: `ports.Directory`, and changes to who there is. plans: what organizations may do.
-    wallets: credit, transfer, history. generations: what was asked; usage, activity: sums and lists of it. idempotency:
-    stored replies. webhooks, alerts, deliveries: what is told, to whom, and how far it has come. recovered: what a crash
-    had left.
+    profiles, presets: rules of routing with the aliases of models, and sets of parameters.
+    wallets: credit, transfer, history. generations: what was asked; usage, activity: sums and lists of it. feedback: ratings
+    of it. idempotency: stored replies. webhooks, alerts, deliveries: what is told, to whom, and how far it has come.
+    recovered: what a crash had left.
     """
 
     def __init__(self, folder: DataFolder, *, clock: Clock, ids: Ids) -> None:
@@ -46,11 +50,14 @@ class EmbeddedStore:
         self.ledger: EmbeddedLedger
         self.workspaces: Workspaces
         self.plans: Plans
+        self.profiles: Profiles
+        self.presets: Presets
         self.people: People
         self.wallets: Wallets
         self.generations: Generations
         self.usage: Usage
         self.activity: Activities
+        self.feedback: Feedback
         self.idempotency: Idempotency
         self.webhooks: Webhooks
         self.alerts: Alerts
@@ -126,6 +133,8 @@ class EmbeddedStore:
             source=plans,
             organizations=lambda: self.workspaces.organizations,
         )
+        self.profiles = Profiles(connection, self.ledger, self.workspaces, clock=clock, ids=self.ids)
+        self.presets = Presets(connection, self.ledger, self.workspaces, self.profiles, clock=clock)
         self.people = People(
             connection,
             self.ledger,
@@ -147,6 +156,7 @@ class EmbeddedStore:
         self.generations = Generations(self.reader)
         self.usage = Usage(self.reader)
         self.activity = Activities(self.reader)
+        self.feedback = Feedback(self.ledger, self.reader, clock)
         self.idempotency = Idempotency(path, self.ledger)
         self._writer.start()
         self._checkpointer = Checkpointer(lambda: open_writer(path), lambda: self._writer.written)

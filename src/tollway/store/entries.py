@@ -137,7 +137,7 @@ class Ended(Entry):
         *row, story = astuple(g)
         if self.is_late:
             # The expired row becomes the real one; the trigger allows this once.
-            batch.statements.append((COMPLETE, (*row[3:29], g.id)))
+            batch.statements.append((COMPLETE, (*row[3:31], g.id)))
             batch.statements.append((COMPLETE_STORY, (story, g.id)))
         else:
             batch.close(g.id)
@@ -159,6 +159,6 @@ COMPLETE = (
     "http_status = ?, error_code = ?, is_streamed = ?, finish_reason = ?, input_tokens = ?, output_tokens = ?, "
     "cached_tokens = ?, reasoning_tokens = ?, usage_source = ?, cost_nano = ?, charge_nano = ?, latency_ms = ?, "
     "ttft_ms = ?, user_id = ?, outcome = ?, hold_nano = ?, price_list_id = ?, margin_bps = ?, opened_at = ?, "
-    "bad_debt_nano = ? WHERE id = ?"
+    "bad_debt_nano = ?, assistant_id = ?, tier = ? WHERE id = ?"
 )
 COMPLETE_STORY = "UPDATE receipts SET story = ? WHERE seq = (SELECT seq FROM generations WHERE id = ?)"

@@ -7,7 +7,7 @@ first and written after, so that a key that must not be used is not used while t
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tollway.errors import NotFound, ValidationFailed
@@ -38,8 +38,8 @@ FROM keys AS k JOIN workspaces AS w ON w.id = k.workspace_id ORDER BY k.created_
 """  # noqa: S608 - our own column names
 _NEW = """
 INSERT INTO keys (id, workspace_id, name, prefix, digest, scopes, allowed_models, budget_nano, budget_window,
-                  requests_per_minute, tokens_per_day, expires_at, ip_allow, created_by, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                  requests_per_minute, tokens_per_day, expires_at, ip_allow, created_by, profile_id, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _CHANGE = """
 UPDATE keys SET name = ?, scopes = ?, allowed_models = ?, budget_nano = ?, budget_window = ?, requests_per_minute = ?,
@@ -136,8 +136,11 @@ class Keys:
         return [self._keys[key_id] for key_id in self._of.get(workspace_id, ())]
 
     def live_keys(self, workspace_id: str) -> int:
-        """How many keys of a workspace are not revoked: what the plan's `api_keys` is compared with."""
-        return sum(1 for key in self.keys_of(workspace_id) if not key.is_revoked)
+        """How many keys of a workspace are not revoked: what the plan's `api_keys` is compared with.
+
+        Those of routing profiles come with their profiles, and are not among them.
+        """
+        return sum(1 for key in self.keys_of(workspace_id) if not key.is_revoked and not key.profile_id)
 
     async def add_key(
         self,
@@ -152,10 +155,14 @@ class Keys:
         tokens_per_day: int = -1,
         expires_at: int | None = None,
         ip_allow: tuple[str, ...] = (),
+        profile_id: str = "",
         by: By | None = None,
         room: Callable[[int], None] | None = None,
+        before: Sequence[tuple[str, Params]] = (),
     ) -> tuple[Key, str]:
         """A new key and its text, which is shown once and not kept. Fields as `Key`; `by`: who makes it.
+
+        `before`: what is written with it, before it.
 
         `room`: told how many live keys there are, those being made included, it raises when there is no room for one
         more; so two callers never share the last place.
@@ -180,17 +187,19 @@ class Keys:
             created_at=int(self._clock.now()),
             ip_allow=ip_allow,
             created_by="" if by is None else by.id,
+            profile_id=profile_id,
         )
         made, key_digest = _checked(made), digest(secret, self._pepper)
         if room is not None:
             room(self.live_keys(workspace_id) + self._adding[workspace_id])
-        self._adding[workspace_id] += 1
+        counts = not profile_id
+        self._adding[workspace_id] += counts
         try:
             told = self.tell("key.created", made)
             row = (_NEW, key_row(made, key_digest))
-            await self._ledger.execute(row, *self._log(made, by, "key.create", made.name), *told)
+            await self._ledger.execute(*before, row, *self._log(made, by, "key.create", made.name), *told)
         finally:
-            self._adding[workspace_id] -= 1
+            self._adding[workspace_id] -= counts
         if not self.workspace(workspace_id).is_live:
             made = replace(made, state="workspace_deleted")
         self._add(made, key_digest)

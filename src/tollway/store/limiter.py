@@ -142,6 +142,9 @@ class InProcessLimiter:
         """See `Limiter.tokens_of`."""
         return self._days.seen(int(now) // DAY_S).get(key_id, 0)
 
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
     def restore(self, tokens: Mapping[str, int], requests: Mapping[str, int], day: int) -> None:
         """Set the counts of UTC day number `day` at start-up, by id. Call before the first request."""
         self._days.at(day).update(tokens)
@@ -179,9 +182,7 @@ def _rate_limited(text: str, limit: int, second: int, source: str) -> RateLimite
     reset = second - second % MINUTE_S + MINUTE_S
     seconds = max(1, reset - second)
     hint = f"try again in {seconds} s" if limit else "it allows none at all"
-    return RateLimited(
-        f"{text}; {hint}", limit=limit, reset=reset, retry_after_seconds=seconds, limit_source=source
-    )
+    return RateLimited(f"{text}; {hint}", limit=limit, reset=reset, retry_after_seconds=seconds, limit_source=source)
 
 
 def full_day(quota: Quota, used: int, key_used: int, tokens: int, second: int) -> TokensPerDayExceeded:

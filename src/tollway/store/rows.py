@@ -24,15 +24,16 @@ class End(NamedTuple):
 
 KEY_COLUMNS = (
     "k.id, k.workspace_id, k.name, k.prefix, k.digest, k.scopes, k.allowed_models, k.budget_nano, k.budget_window, "
-    "k.requests_per_minute, k.tokens_per_day, k.expires_at, k.ip_allow, k.created_by, k.created_at, k.revoked_at, "
-    "k.disabled_at, w.deleted_at, w.organization_id"
+    "k.requests_per_minute, k.tokens_per_day, k.expires_at, k.ip_allow, k.created_by, k.profile_id, k.created_at, "
+    "k.revoked_at, k.disabled_at, w.deleted_at, w.organization_id"
 )
 """What `key` reads; `key_row` writes those up to `created_at`."""
 
 
 def key_row(key: Key, digest: bytes) -> Params:
     """A row of a new key, in the order of `KEY_COLUMNS` up to `created_at`."""
-    return (key.id, key.workspace_id, key.name, key.prefix, digest, *key_terms(key), key.created_by, key.created_at)
+    first = (key.id, key.workspace_id, key.name, key.prefix, digest)
+    return (*first, *key_terms(key), key.created_by, key.profile_id or None, key.created_at)
 
 
 def key_terms(key: Key) -> Params:
@@ -53,7 +54,7 @@ def key_terms(key: Key) -> Params:
 def key(row: Row) -> tuple[bytes, Key]:
     """(digest, key) of `KEY_COLUMNS`."""
     id_, workspace, name, prefix, digest, scopes, allowed, budget, window, rpm, tokens, expires = row[:12]
-    ip_allow, created_by, created, revoked, disabled, deleted, organization = row[12:19]
+    ip_allow, created_by, profile, created, revoked, disabled, deleted, organization = row[12:20]
     state: KeyState = "active"
     if revoked is not None:
         state = "revoked"
@@ -78,6 +79,7 @@ def key(row: Row) -> tuple[bytes, Key]:
         created_at=created,
         ip_allow=msgspec.json.decode(ip_allow, type=tuple[str, ...]),
         created_by=created_by,
+        profile_id=profile or "",
     )
 
 

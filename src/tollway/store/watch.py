@@ -10,11 +10,12 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from tollway.alerts import thresholds
 from tollway.alerts.events import BalanceLow, BudgetThreshold, StorageThreshold, TokensThreshold, iso
-from tollway.errors import LedgerUnavailable, NotFound
+from tollway.errors import LedgerUnavailable, LimiterUnavailable, NotFound
 from tollway.ledger.book import Book, Wallet
 from tollway.ledger.budget import Spend, Window, window_end, window_start
 from tollway.money.amount import format_usd
@@ -120,8 +121,9 @@ class Watch:
             fired += await self._look_at_budget(key)
         if is_full or self._known != len(self._book().spends):
             self._limited = await self._with_token_limits()
-        for one, used in await self._counted_more():
-            fired += await self._look_at_tokens(one, used)
+        with suppress(LimiterUnavailable):  # the limiter has told it; the other thresholds go on
+            for one, used in await self._counted_more():
+                fired += await self._look_at_tokens(one, used)
         for wallet in await self._moved_wallets(is_full=is_full):
             fired += await self._look_at_balance(wallet)
         if is_full and self._storage is not None:

@@ -16,6 +16,9 @@ def check_grant(giver: Key, given: Key) -> None:
     Raises:
         Forbidden: with the field as `param`; it says what would do.
     """
+    if giver.profile_id:
+        problem = "This is the key of a routing profile, so it cannot manage others: they would not follow its rules."
+        raise Forbidden(f"{problem} Use another key, or sign in.")
     counted = {
         "budget_usd": ("budget", giver.budget_nano is not None),
         "requests_per_minute": ("request limit", giver.requests_per_minute >= 0),

@@ -48,7 +48,8 @@ class Key:
     prefix: the public part, `tw_` and 4 characters. allowed_models: None means all.
     budget_nano: nano-USD per `budget_window`, None means none. requests_per_minute, tokens_per_day: -1 means no limit.
     expires_at: unix seconds, None means never. ip_allow: networks as `checked_networks` writes them; empty means all
-    addresses. created_by: id of the key, user or operator that made it; "" of the first one.
+    addresses. created_by: id of the key, user or operator that made it; "" of the first one. profile_id: the routing profile
+    whose key it is, and whose rules it follows; "" of any other.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Key:
     created_at: int = 0
     ip_allow: tuple[str, ...] = ()
     created_by: str = ""
+    profile_id: str = ""
 
     @property
     def is_disabled(self) -> bool:
