@@ -9,10 +9,12 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from tollway.api.chat import ChatEndpoint
+from tollway.api.naming import named
 from tollway.api.rooms import PeopleRules, Rooms
 from tollway.api.server import Server
 from tollway.catalogue.offers import Catalogue
@@ -24,9 +26,14 @@ from tollway.gateway.call import CallPolicy, Calls
 from tollway.gateway.chat import Road
 from tollway.gateway.reserve import HoldPolicy, Reserve
 from tollway.gateway.settle import Till
+from tollway.gateway.shadow import Shadow, ShadowRules
+from tollway.gateway.steer import Steering
+from tollway.gateway.stick import Sticky
 from tollway.mail import Mailer, Outbox, mailer_of
 from tollway.ports import Clock, Limiter
 from tollway.providers.upstream import HttpUpstream, dialects
+from tollway.routing.classifier import load_classifier
+from tollway.routing.router import Router
 from tollway.settings import Settings
 from tollway.settings.catalogue import catalogue_of
 from tollway.settings.plans import plans_of
@@ -154,22 +161,32 @@ async def build(settings: Settings, environment: Mapping[str, str]) -> House:
         outbox=Outbox(mailer),
         exchange=exchange,
         standings=standings_of(settings, catalogue),
+        classifier=load_classifier(),
+        baseline_model=settings.routing.baseline_model,
+        margins_bps=settings.money.margins_bps,
     )
     rooms.health.show(telemetry.gauge, clock.now)
-    chat = _chat(rooms, upstream, _call_policy(settings))
-    aside = await _aside(store, gate, limiter, exchange, mailer, clock)
+    chat, shadow = _chat(rooms, upstream, settings)
+    aside = (*await _aside(store, gate, limiter, exchange, mailer, clock), shadow.run)
     house = House(settings, catalogue, store, upstream, telemetry, chat, Server(chat, rooms), rooms, limiter, aside)
     return house
 
 
-def _chat(rooms: Rooms, upstream: HttpUpstream, policy: CallPolicy) -> ChatEndpoint:
-    """The hot endpoint and the road behind it."""
+def _chat(rooms: Rooms, upstream: HttpUpstream, settings: Settings) -> tuple[ChatEndpoint, Shadow]:
+    """The hot endpoint with the road behind it, and what learns from its answers."""
     ledger, limiter, clock, telemetry = rooms.store.ledger, rooms.limiter, rooms.clock, rooms.telemetry
     reserve = Reserve(ledger, limiter, rooms.holds)
-    calls = Calls(upstream, dialects(), reserve, policy, clock, telemetry, random.random)
-    return ChatEndpoint(
+    sticky = Sticky(os.urandom)
+    router = Router(
+        rooms.catalogue, rooms.standings, rooms.health, rooms.classifier, rooms.baseline_model, rooms.margins_bps
+    )
+    steering = Steering(router, rooms.store.profiles, sticky, rooms.holds.default_max_output_tokens, random.random)
+    calls = Calls(upstream, dialects(), reserve, _call_policy(settings), clock, telemetry, random.random, rooms.health)
+    till = Till(ledger, limiter, clock, telemetry, rooms.health, sticky)
+    shadow = Shadow(_shadow_rules(settings), rooms.catalogue, calls, rooms.store.shadow, clock)
+    chat = ChatEndpoint(
         gate=rooms.gate,
-        road=Road(rooms.catalogue, reserve, calls, Till(ledger, limiter, clock, telemetry), clock),
+        road=Road(steering, reserve, calls, till, clock, shadow.offer),
         limiter=limiter,
         replies=rooms.store.idempotency,
         clock=clock,
@@ -177,6 +194,15 @@ def _chat(rooms: Rooms, upstream: HttpUpstream, policy: CallPolicy) -> ChatEndpo
         telemetry=telemetry,
         bytes_max=rooms.bytes_max,
         is_draining=rooms.is_draining,
+        names=partial(named, rooms.store.profiles, rooms.store.presets),
+    )
+    return chat, shadow
+
+
+def _shadow_rules(settings: Settings) -> ShadowRules:
+    chosen = settings.shadow
+    return ShadowRules(
+        chosen.sample_percent, chosen.model, chosen.judge_model, chosen.budget_nano, chosen.workspace_ids
     )
 
 

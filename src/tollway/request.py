@@ -44,7 +44,9 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     max_tokens: upper bound of output tokens named by the caller, None if none; max_tokens_field: under which name.
     choices: `n`, at least 1.
     include_usage: the caller asked for a usage chunk of its own (`stream_options.include_usage`).
+    routing: our fields about which model may answer, decoded; read by routing/asking.py.
     size: bytes of the whole body.
+    asked: the model as it was asked for, where that was an alias or a preset of the workspace.
     """
 
     model: str
@@ -58,9 +60,11 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     models: tuple[str, ...] = ()
     provider: ProviderPreferences | None = None
     user_id: str | None = None
+    routing: Mapping[str, JSON] = msgspec.field(default_factory=dict[str, JSON])
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     max_price_nano: int | None = None
     size: int = 0
+    asked: str = ""
 
     def value(self, name: str) -> JSON:
         """The decoded value of a top-level field, None if absent. Decodes anew at each call: for translation only."""

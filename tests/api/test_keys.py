@@ -54,7 +54,7 @@ def test_a_key_is_made_with_every_field_and_its_text_is_told_once(tmp_path) -> N
                 "organization_id": house.key.organization_id, "scopes": ["models", "usage"], "allowed_models": ["gpt"],
                 "budget_usd": "0.25", "budget_window": "month", "spent_usd": "0", "requests_per_minute": 5, "tokens_per_day": 1_000,
                 "expires_at": "2027-01-16T08:00:00.000Z", "ip_allow": ["127.0.0.1", "2001:db8::/32"], "status": "active",
-                "disabled": False, "over_limit": False, "created_by": actor, "created_at": "2027-01-15T08:00:00.000Z",
+                "disabled": False, "over_limit": False, "created_by": actor, "profile_id": None, "created_at": "2027-01-15T08:00:00.000Z",
             }  # fmt: skip
             assert (await house.get("/v1/models", headers=bearer(text))).status_code == 200
             shown = await ask(house, secret, "GET", f"/v1/keys/{entry['id']}")

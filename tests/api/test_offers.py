@@ -27,7 +27,9 @@ def test_the_fields() -> None:
 def test_only_an_operator(tmp_path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as house:
-            refused(await house.get(PLACE), 401, "authentication_error", "invalid_api_key")
+            for method in ("GET", "DELETE"):
+                reply = await house.client.request(method, PLACE, headers=house.headers)
+                refused(reply, 401, "authentication_error", "invalid_api_key")
 
     run(scenario())
 
@@ -68,5 +70,23 @@ def test_those_in_trouble_first(tmp_path) -> None:
                 1.0,
                 None,
             )
+
+    run(scenario())
+
+
+def test_what_is_out_can_be_let_in_again(tmp_path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path) as house:
+            book = house.rooms.health
+            for offer in ("a", "b", "c"):
+                book.record(offer, is_ok=False, kind="no_auth", now=NOW)
+            assert not book.admits("a", NOW)
+            reply = await house.client.delete(f"{PLACE}?offer=a", headers=house.operator)
+            assert [one["offer"] for one in reply.json()["data"]] == ["b", "c"]
+            assert book.admits("a", NOW)
+            assert (await house.client.delete(f"{PLACE}?offer=nobody", headers=house.operator)).status_code == 200
+            assert (await house.client.delete(f"{PLACE}?offr=b", headers=house.operator)).status_code == 400
+            assert (await house.client.delete(PLACE, headers=house.operator)).json() == {"data": []}
+            assert book.admits("b", NOW)
 
     run(scenario())

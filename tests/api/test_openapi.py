@@ -78,6 +78,7 @@ WHO = {
         POST /v1/chat/completions
         POST /v1/compare
         POST /v1/estimate
+        POST /v1/route
         GET /v1/key
         GET /v1/models
         GET /v1/models/compare
@@ -96,6 +97,14 @@ WHO = {
         GET POST /v1/keys
         GET PATCH DELETE /v1/keys/{key_id}
         POST /v1/keys/{key_id}/rotate
+        GET POST /v1/aliases
+        GET PATCH DELETE /v1/aliases/{alias_id}
+        GET POST /v1/presets
+        GET PATCH DELETE /v1/presets/{preset_name}
+        GET /v1/presets/{preset_name}/versions
+        GET POST /v1/profiles
+        GET PATCH DELETE /v1/profiles/{profile_id}
+        POST /v1/profiles/{profile_id}/key
         GET /v1/limits
         GET POST /v1/members
         GET /v1/members/invitations
@@ -144,8 +153,11 @@ WHO = {
         PATCH DELETE /admin/organizations/{organization_id}/members/{user_id}
         GET PUT DELETE /admin/organizations/{organization_id}/overrides
         GET PUT /admin/organizations/{organization_id}/plan
+        GET DELETE /admin/offers/health
         GET /admin/plans
         POST /admin/plans/migrate
+        POST /admin/profiles
+        PATCH DELETE /admin/profiles/{profile_id}
         GET /admin/wallets
         POST /admin/wallets/transfer
         POST /admin/wallets/{workspace_id}/credit
@@ -161,7 +173,7 @@ WHO = {
 }  # fmt: skip
 """Who may ask -> methods and path, one endpoint a line: a new one must be put here."""
 PROBES = {"GET /healthz", "GET /readyz", "GET /metrics"}
-WITHOUT_BODY = ("/logout", "/replay", "/restore", "/test", "/v1/webhooks/{webhook_id}/rotate")
+WITHOUT_BODY = ("/logout", "/replay", "/restore", "/test", "/v1/webhooks/{webhook_id}/rotate", "/key")
 
 
 def expected() -> dict[str, set[str]]:

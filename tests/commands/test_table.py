@@ -1,6 +1,6 @@
 """Tables for the terminal."""
 
-from tollway.commands.table import decimals, facts, grouped, table
+from tollway.commands.table import decimals, facts, grouped, requests_told, table
 
 
 def test_columns_are_aligned():
@@ -29,3 +29,7 @@ def test_facts_leave_out_what_is_empty():
 
 def test_grouped():
     assert grouped(1234567) == "1,234,567"
+
+
+def test_one_request_and_many():
+    assert [requests_told(count) for count in (0, 1, 1_234)] == ["0 requests", "1 request", "1,234 requests"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from contract.talk import client
+from contract.talk import client, heal
 from support.gateway import Gateway
 from support.upstreams import FaultUpstream, Upstream
 
@@ -35,6 +35,13 @@ def provider(name: str, dialect: str, url: str, models: tuple[str, ...], prices:
     head = f'[providers.{name}]\nurl = "{url}"\nkey = "not-a-secret"\ndialect = "{dialect}"\n'
     rows = [f'[[providers.{name}.models]]\nid = "{model}"\n{prices}\n' for model in models]
     return head + "".join(rows)
+
+
+@pytest.fixture(autouse=True)
+def healed(request: pytest.FixtureRequest) -> None:
+    """Offers that fail in one test are asked again in the next."""
+    if "house" in request.fixturenames:
+        heal(request.getfixturevalue("house"))
 
 
 @pytest.fixture(scope="session")

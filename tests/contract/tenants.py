@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,26 @@ from contract.tenancy import CALLERS, FOREIGN, ROLES, SCOPES, Caller, Row
 from gateway.road import catalogue as chat_catalogue
 from gateway.road import model, provider
 from tollway.api.chat import ChatEndpoint
+from tollway.api.naming import named
 from tollway.api.rooms import PeopleRules
 from tollway.api.server import Server
 from tollway.catalogue.offers import Catalogue
 from tollway.delivery.exchange import Exchange
 from tollway.gateway.call import CallPolicy, Calls
 from tollway.gateway.chat import Road
+from tollway.gateway.health import OfferHealthBook
 from tollway.gateway.reserve import HoldPolicy, Reserve
 from tollway.gateway.settle import Till
+from tollway.gateway.steer import Steering
+from tollway.gateway.stick import Sticky
 from tollway.mail import Outbox
 from tollway.providers.simulated import SimulatedProvider
 from tollway.providers.upstream import dialects
+from tollway.routing.router import Router
+from tollway.routing.standings import NOTHING_KNOWN
 from tollway.workspaces.actor import By
 from tollway.workspaces.key import ADMIN_PREFIX, PREFIX, SESSION_PREFIX, new_secret
+from tollway.workspaces.profile import Preset, Profile
 
 CANARY = "canary"
 PLAN = {"actor": "test", "reason": "test"}
@@ -36,6 +44,7 @@ OPERATOR = By("operator", "test")
 KEPT = (
     "organizations", "workspaces", "keys", "users", "members", "invitations", "webhook_endpoints", "webhook_deliveries",
     "alert_settings", "subscriptions", "overrides", "postings", "password_resets", "generations", "audit_log", "plan_changes",
+    "routing_profiles", "model_aliases", "presets", "preset_versions",
     "feedback",
 )  # fmt: skip
 """Tables that a refused request leaves as they are."""
@@ -121,6 +130,36 @@ class World:
     async def new_key_id(self) -> str:
         scopes = frozenset({"models"})
         return (await self.store.workspaces.add_key(self.home_id, name=self._name("key"), scopes=scopes))[0].id
+
+    async def new_profile_id(self) -> str:
+        rules = Profile(id="", workspace_id=self.home_id, name=self._name("profile"))
+        return (await self.store.profiles.add(rules, {"scopes": frozenset({"models"})}))[0].id
+
+    async def new_profile_name(self) -> str:
+        return await self.new_fresh_name()
+
+    async def new_alias_id(self) -> str:
+        name = self._name("alias").replace(" ", "-")
+        return (await self.store.profiles.add_alias(self.home_id, name, "auto", is_override=False, by=None)).id
+
+    async def new_alias_name(self) -> str:
+        return await self.new_fresh_name()
+
+    async def new_preset_name(self) -> str:
+        made = await self.store.presets.add(
+            Preset(
+                workspace_id=self.home_id,
+                name=self._name("preset").replace(" ", "-"),
+                version=0,
+                system=self._name("prompt"),
+            )
+        )
+        return made.name
+
+    async def new_fresh_name(self) -> str:
+        """A name that anybody may give: no canary."""
+        self._count += 1
+        return f"fresh-{self._count}"
 
     async def new_user_id(self) -> str:
         return await self.person(self.home_organization_id, "viewer")
@@ -263,10 +302,15 @@ def chat_of(house: House) -> ChatEndpoint:
     known = chat_catalogue()
     offers = Catalogue({**known.models, echo.id: echo}, {**known.models, echo.id: echo}, known.providers, version="1")
     reserve = Reserve(ledger, limiter, HoldPolicy(1_000, 100, 900))
-    calls = Calls(SimulatedProvider(), dialects(), reserve, CallPolicy(2.0, 5.0, 0, 4), clock, telemetry, lambda: 0.0)
+    health, sticky = OfferHealthBook(), Sticky(os.urandom)
+    calls = Calls(
+        SimulatedProvider(), dialects(), reserve, CallPolicy(2.0, 5.0, 0, 4), clock, telemetry, lambda: 0.0, health
+    )
+    router = Router(lambda: offers, NOTHING_KNOWN, health)
+    steering = Steering(router, house.store.profiles, sticky, 1_000, lambda: 0.0)
     return ChatEndpoint(
         gate=house.rooms.gate,
-        road=Road(lambda: offers, reserve, calls, Till(ledger, limiter, clock, telemetry), clock),
+        road=Road(steering, reserve, calls, Till(ledger, limiter, clock, telemetry, health, sticky), clock),
         limiter=limiter,
         replies=house.store.idempotency,
         clock=clock,
@@ -274,6 +318,7 @@ def chat_of(house: House) -> ChatEndpoint:
         telemetry=telemetry,
         bytes_max=100_000,
         is_draining=lambda: False,
+        names=partial(named, house.store.profiles, house.store.presets),
     )
 
 

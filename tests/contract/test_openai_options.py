@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from contract.bill import Bill, by_hand, offer_prices
-from contract.talk import AIMOCK, ask, heard
+from contract.talk import AIMOCK, ask, heal, heard
 from support.gateway import Gateway
 from support.upstreams import FaultUpstream
 
@@ -39,6 +39,7 @@ def test_models_answers_when_the_first_fails(house: Gateway, sdk: openai.OpenAI)
     """A fallback is charged at its own price, and the receipt tells what went before."""
     names = ["fault-anthropic/fault-status-401", AIMOCK["gemini"]]
     for stream in (False, True):
+        heal(house)
         with Bill(house) as bill:
             answer: Any = sdk.chat.completions.create(
                 model="fault-openai/fault-status-401",

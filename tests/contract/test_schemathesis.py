@@ -44,7 +44,7 @@ DOCUMENTED = [
 ]
 REFUSING = [*DOCUMENTED, checks.negative_data_rejection]
 """And what the document does not allow is refused."""
-CHATS = ("POST /v1/chat/completions", "POST /v1/estimate", "POST /v1/compare")
+CHATS = ("POST /v1/chat/completions", "POST /v1/estimate", "POST /v1/compare", "POST /v1/route")
 """Of a chat body the gateway judges what it reads; the rest is the provider's to judge."""
 MODES = [HypothesisTestMode.EXAMPLES, HypothesisTestMode.COVERAGE, HypothesisTestMode.FUZZING]
 
@@ -72,6 +72,9 @@ class Site:
             "key_id": lambda: self.admin("POST", "/admin/keys", self._key())["data"]["id"],
             "workspace_id": self._restored,
             "webhook_id": self._webhook,
+            "profile_id": lambda: self._named("/v1/profiles")["id"],
+            "alias_id": lambda: self._named("/v1/aliases", target="auto")["id"],
+            "preset_name": lambda: self._named("/v1/presets")["name"],
             "delivery_id": self._delivery,
             "invitation_id": self._invitation,
             "organization_id": lambda: self.organization_id,
@@ -91,6 +94,9 @@ class Site:
 
     def _key(self) -> dict[str, str]:
         return {"workspace_id": self.home, "name": "of the test"}
+
+    def _named(self, path: str, **fields: str) -> Any:
+        return self.ask("POST", path, {"name": f"of-the-test-{next(self.turns)}", **fields}, self.key)["data"]
 
     def _restored(self) -> str:
         self.admin("POST", f"/admin/workspaces/{self.pond}/restore")
@@ -127,6 +133,8 @@ class Site:
             "model": "simulated/echo",
             "models": ["simulated/echo", "simulated/priced"],
             "allowed_models": ["simulated/echo"],
+            "fallbacks": ["simulated/echo"],
+            "target": "simulated/echo",
         }
 
     def call(self, case: schemathesis.Case) -> schemathesis.Response:

@@ -23,7 +23,8 @@ def running(fault_server: FaultUpstream, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def rig(running: Rig, faulty: FaultUpstream) -> Rig:
-    """The gateway, with the upstream's journal and program empty."""
+    """The gateway, with the upstream's journal and program empty, and its offers well."""
+    running.heal()
     return running
 
 
@@ -39,4 +40,5 @@ def strict_running(fault_server: FaultUpstream, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def strict(strict_running: Rig, faulty: FaultUpstream) -> Rig:
+    strict_running.heal()
     return strict_running

@@ -204,7 +204,7 @@ def test_an_overrun_takes_the_hold_then_what_is_available_and_never_more(rig: Ri
 
 
 @pytest.fixture(scope="module")
-def patient(fault_server: FaultUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def patient_running(fault_server: FaultUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """A gateway that tries each offer three times, four times in all."""
     settings = "[upstream]\nretries_per_offer = 2\nattempts_max = 4\nattempt_timeout_s = 3\nidle_timeout_s = 3\n"
     with Gateway(tmp_path_factory.mktemp("patient"), toml(fault_server, settings=settings)) as gateway:
@@ -212,6 +212,12 @@ def patient(fault_server: FaultUpstream, tmp_path_factory: pytest.TempPathFactor
         yield rig
         rig.assert_settled()
         gateway.audit()
+
+
+@pytest.fixture
+def patient(patient_running: Rig) -> Rig:
+    patient_running.heal()
+    return patient_running
 
 
 @pytest.mark.parametrize("stream", [False, True])

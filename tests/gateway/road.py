@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,14 +17,20 @@ from tollway.catalogue.units import CACHE_READ, INPUT, OUTPUT, WEB_SEARCH
 from tollway.gateway.admit import Caller
 from tollway.gateway.call import CallPolicy, Calls
 from tollway.gateway.chat import Road
+from tollway.gateway.health import OfferHealthBook
 from tollway.gateway.line import Line
 from tollway.gateway.passage import Passage
 from tollway.gateway.reserve import HoldPolicy, Reserve
 from tollway.gateway.settle import Till
+from tollway.gateway.steer import Steering
+from tollway.gateway.stick import Sticky
 from tollway.plans.grants import Grants
 from tollway.ports import Generation, Quota
 from tollway.providers.simulated import SimulatedProvider
 from tollway.providers.upstream import dialects
+from tollway.routing.router import Router
+from tollway.routing.standing import Standings
+from tollway.routing.standings import NOTHING_KNOWN
 from tollway.store.limiter import InProcessLimiter
 from tollway.workspaces.key import Key
 
@@ -162,6 +169,8 @@ class Built:
     tokens_per_day: int = -1
     grants: Grants = GRANTS
     key: Key | None = None
+    health: OfferHealthBook = field(default_factory=OfferHealthBook)
+    sticky: Sticky | None = None
 
     def enter(self, name: str = "estimate/small", text: str = "Say some words.", **fields: Any) -> Passage:
         """Stop 3 of a request."""
@@ -211,6 +220,7 @@ async def built(
     attempt_s: float = 2.0,
     tokens_per_day: int = -1,
     grants: Grants = GRANTS,
+    standings: Standings | None = None,
     **key: Any,
 ) -> AsyncIterator[Built]:
     """`key`: fields of the API key, such as budget_nano."""
@@ -221,12 +231,16 @@ async def built(
         limiter = InProcessLimiter()
         reserve = Reserve(ledger, limiter, HoldPolicy(1000, STEP, 900))
         policy = CallPolicy(attempt_s, 5.0, retries, attempts_max)
-        calls = Calls(upstream or SimulatedProvider(), dialects(), reserve, policy, clock, told, lambda: 0.0)
-        till = Till(ledger, limiter, clock, told)
+        health = OfferHealthBook()
+        calls = Calls(upstream or SimulatedProvider(), dialects(), reserve, policy, clock, told, lambda: 0.0, health)
+        sticky = Sticky(os.urandom)
+        till = Till(ledger, limiter, clock, told, health, sticky)
         offers = catalogue()
+        router = Router(lambda: offers, standings or NOTHING_KNOWN, health)
+        steering = Steering(router, world.store.profiles, sticky, 1000, lambda: 0.0)
         yield Built(
             world,
-            Road(lambda: offers, reserve, calls, till, clock),
+            Road(steering, reserve, calls, till, clock),
             reserve,
             till,
             calls,
@@ -235,6 +249,8 @@ async def built(
             told,
             tokens_per_day,
             grants,
+            health=health,
+            sticky=sticky,
         )
 
 

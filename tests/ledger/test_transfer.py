@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tollway.errors import Broken
 from tollway.ledger.chart import ACCOUNTS, KINDS, TRANSFERS, family, payable, wallet
-from tollway.ledger.transfer import Posting, between, build, credit, failover, reversal, usage
+from tollway.ledger.transfer import Posting, between, build, credit, failover, reversal, shadow, usage
 
 
 def test_r4_a_transfer_that_does_not_sum_to_zero_cannot_be_built() -> None:
@@ -81,6 +81,15 @@ def test_a_free_reply_moves_nothing() -> None:
     assert usage("r", workspace_id="w", provider="x", taken_nano=0, cost_nano=0, margin_nano=0) is None
     assert failover("r", provider="x", failover_nano=0) is None
     assert payable("") == "payable:unattributed"
+
+
+def test_shadow_is_the_operators_cost() -> None:
+    assert shadow("r", (("x", 0),)) is None
+    told = shadow("r", (("x", 5), ("y", 0), ("x", 2), ("z", 1)))
+    assert (told.kind, told.external_ref, sum(one.amount_nano for one in told.postings)) == ("shadow", "r", 0)
+    assert (told.on("cost_of_shadow"), told.on("payable:x"), told.on("payable:z")) == (-8, 7, 1)
+    with pytest.raises(Broken):
+        build("shadow", "r", (("wallet:w", -1), ("payable:x", 1)))
 
 
 def test_a_reversal_is_the_mirror_and_has_none_itself() -> None:

@@ -145,6 +145,18 @@ def test_a_lost_probe_locks_nobody_out() -> None:
     assert breaker.state == "closed"
 
 
+def test_a_lost_probe_that_fails_does_not_make_room_for_another() -> None:
+    breaker = opened(T)
+    assert breaker.admits(T + 5)
+    assert breaker.admits(T + 35)
+    breaker.failed(PLAIN, T + 5, T + 36)
+    assert (breaker.state, breaker.reopens_at) == ("open", T + 46)
+    assert not breaker.probe(T + 37)
+    breaker.succeeded(T + 35, T + 38)
+    assert (breaker.state, breaker.answers) == ("half_open", 1)
+    assert breaker.probe(T + 38)
+
+
 def test_a_probe_that_tells_nothing_leaves_its_place() -> None:
     breaker = opened(T)
     assert breaker.admits(T + 5)
@@ -328,4 +340,4 @@ class Outages(RuleBasedStateMachine):
 
 
 def test_random_histories() -> None:
-    run_state_machine_as_test(Outages, settings=settings(max_examples=150, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(Outages, settings=settings(max_examples=200, stateful_step_count=40, deadline=None))

@@ -66,7 +66,11 @@ def test_a_profile_and_its_key_are_kept_and_found_by_the_key(tmp_path) -> None:
                 tool_calling_min=0.85, quality_knob=0.3, allowed_models=frozenset({"a/b"}), allowed_providers=frozenset({"acme"}),
                 ignored_providers=frozenset({"beta"}), region="eu", sort="price", profile_id=made.id, profile="app",
             )  # fmt: skip
-            assert profiles.wish_named(world.ws, made.id) is profiles.wish_named(world.ws, "app") is profiles.wish_of(found)
+            assert (
+                profiles.wish_named(world.ws, made.id)
+                is profiles.wish_named(world.ws, "app")
+                is profiles.wish_of(found)
+            )
             assert await world.store.reader.run(every_profile) == [made]
             assert await world.store.reader.run(every_profile, "other") == []
 

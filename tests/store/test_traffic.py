@@ -23,7 +23,7 @@ def test_from_the_row(tmp_path) -> None:
                     common | {"id": "a", "created_at_ms": 1_000, "tier": "light", "model": "m2"},
                     common | {"id": "void", "created_at_ms": 1_500, "charge_nano": 0, "outcome": "void", "model": "m9"},
                     common | {"id": "late", "created_at_ms": 3_000},
-                    common | {"id": "c", "created_at_ms": 2_000, "workspace_id": other.id, "tier": "light", "model": "m3"},
+                    common | {"id": "c", "created_at_ms": 1_999, "workspace_id": other.id, "tier": "light", "model": "m3"},
                     # More cached than there was input: an old provider's numbers.
                     common | {"id": "odd", "created_at_ms": 2_999, "input_tokens": 3, "cached_tokens": 7},
                 ],

@@ -94,7 +94,7 @@ def test_a_mode_sets_the_knob(mode: str, quality: int) -> None:
         ({"max_cost_nano": 0}, "max_cost_usd"),
         ({"max_cost_nano": 10**16}, "max_cost_usd"),
         ({"tool_calling_milli": 1_001}, "tool_calling_min"),
-        ({"quality": 101}, "tool_calling_min"),
+        ({"quality": 101}, "quality"),
         ({"allowed_models": ()}, "allowed_models"),
         ({"allowed_providers": ()}, "allowed_providers"),
         ({"allowed_providers": ("a",), "ignored_providers": ("A", "b")}, "ignored_providers"),

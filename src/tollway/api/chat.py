@@ -8,11 +8,12 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol
 
 from tollway.api.asgi import CallerLeft, Receive, Scope, Send, answer, read_body
 from tollway.api.connection import writer
+from tollway.api.naming import Fields, Named
 from tollway.api.problems import JSON_TYPE, Headers, error_response
 from tollway.api.watch import Watch, Watches
 from tollway.api.wire import read_chat, to_json
@@ -75,7 +76,7 @@ class Begun(Protocol):
 
 
 class ChatEndpoint:
-    """The endpoint. `bytes_max`: the largest body accepted."""
+    """The endpoint. bytes_max: the largest body accepted. names: of a workspace (naming.py)."""
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class ChatEndpoint:
         telemetry: Telemetry,
         bytes_max: int,
         is_draining: Callable[[], bool],
+        names: Callable[[str, Fields], Named | None],
     ) -> None:
         self._gate = gate
         self._road = road
@@ -99,6 +101,7 @@ class ChatEndpoint:
         self._telemetry = telemetry
         self._bytes_max = bytes_max
         self._is_draining = is_draining
+        self._names = names
         self._watches = Watches()
         self.streams = OpenStreams()
 
@@ -127,7 +130,9 @@ class ChatEndpoint:
             if announced > self._bytes_max:
                 raise PayloadTooLarge(f"the body has {announced} bytes; at most {self._bytes_max} are accepted")
             body = await read_body(receive, self._bytes_max)
-            passage = self._road.enter(read_chat(body, self._bytes_max), caller, request_id, started)
+            names = partial(self._names, caller.key.workspace_id)
+            chat = read_chat(body, self._bytes_max, names)
+            passage = self._road.enter(chat, caller, request_id, started)
             if idempotency_key is not None and await self._replayed(caller, idempotency_key, body, send, reply_headers):
                 return
         except CallerLeft:

@@ -35,6 +35,7 @@ from tollway.api.presets import Aliases, Presets
 from tollway.api.profiles import AdminProfiles, Profiles
 from tollway.api.quotes import Quotes
 from tollway.api.rooms import Rooms
+from tollway.api.route import Routes
 from tollway.api.trace import Trace, refusal
 from tollway.api.usage import UsageReports
 from tollway.api.webhooks import Webhooks
@@ -65,6 +66,7 @@ def build(rooms: Rooms) -> Application:
         UsageReports(rooms),
         Activities(rooms),
         Quotes(rooms),
+        Routes(rooms),
         Auth(rooms),
         Members(rooms),
         LimitReports(rooms),

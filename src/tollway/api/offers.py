@@ -1,20 +1,30 @@
-"""How offers are doing: the fields beside a price for callers, and `GET /admin/offers/health` for the operator."""
+"""How offers are doing: the fields beside a price for callers, and `/admin/offers/health` for the operator."""
 
+import logging
 from collections.abc import Iterable
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.responses import Response
 
-from tollway.api.edge import Operator, documented, iso, said
+from tollway.api.edge import Asked, Operator, documented, iso, said
 from tollway.api.rooms import Rooms
 from tollway.catalogue.offers import Catalogue
 from tollway.routing.standing import OfferHealth
 
+_log = logging.getLogger("tollway.admin")
+
 Status = Literal["healthy", "recovering", "out"]
 _STATUS: dict[str, Status] = {"closed": "healthy", "half_open": "recovering", "open": "out"}
+
+
+class ForgetQuery(Asked):
+    """Which offer."""
+
+    offer: Annotated[str | None, Field(max_length=300, description="Its id; left out: every offer.")] = None
 
 
 class OfferHealthEntry(msgspec.Struct):
@@ -58,18 +68,32 @@ REPLIES: tuple[type[msgspec.Struct], ...] = (OfferReportList,)
 
 
 class AdminOffers:
-    """The operator's endpoint."""
+    """The operator's endpoints."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
     def add_to(self, router: APIRouter) -> None:
-        """Add the route."""
+        """Add the routes."""
         add = partial(router.add_api_route, tags=["admin"])
         add("/admin/offers/health", self.list_health, methods=["GET"], **documented(OfferReportList))
+        add("/admin/offers/health", self.forget, methods=["DELETE"], **documented(OfferReportList))
 
     async def list_health(self, operator: Operator) -> Response:
         """How every offer that was called does: breaker, errors, latency, speed; those in trouble first."""
+        return self._told()
+
+    async def forget(self, operator: Operator, asked: Annotated[ForgetQuery, Query()]) -> Response:
+        """Forget how an offer, or every offer, did: what is out is asked again at once. What is left is answered."""
+        health = self._rooms.health
+        if asked.offer is None:
+            health.clear()
+        else:
+            health.reset(asked.offer)
+        _log.info("operator %s: the health of %s is forgotten", operator, asked.offer or "every offer")
+        return self._told()
+
+    def _told(self) -> Response:
         found = self._rooms.health.all(self._rooms.clock.now())
         return said(OfferReportList(_reports(found, self._rooms.catalogue())))
 

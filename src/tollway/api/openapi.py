@@ -26,6 +26,7 @@ from tollway.api import (
     presets,
     profiles,
     quotes,
+    route,
     usage,
     webhooks,
     workspaces,
@@ -42,6 +43,7 @@ _REPLIES: tuple[type[msgspec.Struct], ...] = (
     *usage.REPLIES,
     *activity.REPLIES,
     *quotes.REPLIES,
+    *route.REPLIES,
     *auth.REPLIES,
     *members.REPLIES,
     *limits.REPLIES,
@@ -58,6 +60,7 @@ _REPLIES: tuple[type[msgspec.Struct], ...] = (
 _BODIES = (
     *feedback.BODIES,
     *quotes.BODIES,
+    *route.BODIES,
     *auth.BODIES,
     *members.BODIES,
     *keys.BODIES,

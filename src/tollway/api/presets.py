@@ -301,17 +301,18 @@ class Aliases:
             problem = f"`{name}` is a name of the model `{hidden.id}`"
             raise InvalidField(f"{problem}; take another name, or say `override: true` to hide it here", param="name")
         target = target.strip()
-        reference = preset_reference(target)
+        try:
+            reference = preset_reference(target)
+            if reference is not None:
+                self._rooms.store.presets.find(actor.workspace_id, reference)
+        except InvalidField as error:
+            raise InvalidField(error.message, param="target") from None
         if reference is None:
             return _checked_name(catalogue, target, "target")
         if reference.model:
             raise InvalidField(
                 f"`{target}` names a model and a preset; an alias stands for one of them", param="target"
             )
-        try:
-            self._rooms.store.presets.find(actor.workspace_id, reference)
-        except InvalidField as error:
-            raise InvalidField(error.message, param="target") from None
         return target
 
 

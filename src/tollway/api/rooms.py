@@ -1,6 +1,6 @@
 """What the API is handed: everything it needs of the house, in one value built by `app.py`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,7 +11,11 @@ from tollway.gateway.health import OfferHealthBook
 from tollway.gateway.reserve import HoldPolicy
 from tollway.mail import ConsoleMailer, Outbox
 from tollway.ports import Clock, Ids, Limiter, Telemetry
+from tollway.routing.decide import MARGINS_BPS
+from tollway.routing.router import BASELINE
+from tollway.routing.rules import RulesClassifier
 from tollway.routing.standings import NOTHING_KNOWN, StandingTable
+from tollway.routing.verdict import Classifier
 from tollway.store import EmbeddedStore
 
 _HOLDS = HoldPolicy(default_max_output_tokens=4_096, rolling_step_tokens=2_048, lifetime_s=900)
@@ -41,6 +45,8 @@ class Rooms:
     control_token: the local command line's own operator credential, made anew at each start; "" means none.
     is_draining: the server has been told to stop. outbox: mails on their way. exchange: sends webhooks.
     health: how offers do; the road writes it. standings: what is known of the models' worth.
+    classifier: says how hard a task is. baseline_model: what savings are measured against. margins_bps: basis points by
+    `auto`, `tier` and `direct`, where a plan has none.
     """
 
     catalogue: Callable[[], Catalogue]
@@ -62,3 +68,6 @@ class Rooms:
     exchange: Exchange = field(default_factory=Exchange, repr=False)
     health: OfferHealthBook = field(default_factory=OfferHealthBook, repr=False)
     standings: StandingTable = NOTHING_KNOWN
+    classifier: Classifier = field(default_factory=RulesClassifier, repr=False)
+    baseline_model: str = BASELINE
+    margins_bps: Mapping[str, int] = field(default_factory=lambda: MARGINS_BPS)

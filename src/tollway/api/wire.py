@@ -5,28 +5,23 @@ travel to the provider in the caller's own bytes, and once into the few typed fi
 """
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import msgspec
 
+from tollway.api.naming import Named
 from tollway.errors import InvalidField, InvalidJSON, PayloadTooLarge
 from tollway.jsontypes import JSON
 from tollway.money.amount import NANO_PER_USD, NotAnAmount, parse_usd
-from tollway.request import ChatRequest, Message, ProviderPreferences
+from tollway.request import ChatRequest, Message
+from tollway.routing.asking import ROUTING_FIELDS
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _StreamOptions(msgspec.Struct, gc=False):
     include_usage: bool | None = None
-
-
-class _Provider(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    order: list[str] = []
-    only: list[str] = []
-    ignore: list[str] = []
-    allow_fallbacks: bool = True
-    sort: str | None = None
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -40,17 +35,16 @@ class _Body(msgspec.Struct, gc=False):
     max_completion_tokens: Positive | None = None
     n: Annotated[int, msgspec.Meta(ge=1, le=128)] | None = None
     models: Annotated[list[str], msgspec.Meta(max_length=16)] | None = None
-    provider: _Provider | None = None
     user_id: Annotated[str, msgspec.Meta(max_length=256)] | None = None
     metadata: Annotated[dict[str, str], msgspec.Meta(max_length=16)] | None = None
     max_price: str | int | float | None = None
 
 
-_OURS = ("model", "stream", "models", "provider", "user_id", "max_price")
+_OURS = ("model", "stream", "models", "user_id", "max_price")
 """Fields that never travel upstream as they came."""
 _NOT_HERE = frozenset({
     "api_base", "base_url", "api_key", "api_version", "organization", "extra_headers", "headers", "custom_llm_provider",
-    "assistant_id", "conversation_id", "tier", "routor_profile", "routor_tier", "preset", "plugins",
+    "assistant_id", "conversation_id", "preset", "plugins",
 })  # fmt: skip
 """Fields of other gateways that would change where a request goes, and ours that this version does not serve: refused
 by name, so that nobody believes that they worked (security.md: no URL, header or credential in a body)."""
@@ -60,16 +54,21 @@ _typed = msgspec.json.Decoder(_Body).decode
 _PATH = re.compile(r" - at `\$\.?([^`]*)`")
 
 
-def read_chat(body: bytes, bytes_max: int) -> ChatRequest:
+Names = Callable[[dict[str, msgspec.Raw]], Named | None]
+"""What the names of a workspace's own stand for, given the top-level fields (naming.py)."""
+
+
+def read_chat(body: bytes, bytes_max: int, names: Names | None = None) -> ChatRequest:
     """The chat request that `body` asks.
 
     Args:
-        body: the whole HTTP body. bytes_max: largest accepted, in bytes.
+        body: the whole HTTP body. bytes_max: largest accepted, in bytes. names: aliases and presets.
 
     Raises:
         PayloadTooLarge: longer than `bytes_max`.
         InvalidJSON: not a JSON object.
         InvalidField: a field has the wrong type or value; `param` is its path.
+        NotFound: there is no such preset.
     """
     if len(body) > bytes_max:
         raise PayloadTooLarge(f"the body has {len(body)} bytes; at most {bytes_max} are accepted")
@@ -77,6 +76,11 @@ def read_chat(body: bytes, bytes_max: int) -> ChatRequest:
         fields = _raw(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidJSON(f"the body is not a JSON object: {error}") from None
+    found = None if names is None else names(fields)
+    asked_name = ""
+    if found is not None:
+        asked_name, body = found.alias or found.preset, found.body
+        fields = _raw(body)
     if not _NOT_HERE.isdisjoint(fields):
         name = min(_NOT_HERE & fields.keys())
         raise InvalidField(f"`{name}` is not a field of this endpoint; leave it out", param=name)
@@ -86,6 +90,9 @@ def read_chat(body: bytes, bytes_max: int) -> ChatRequest:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidJSON(f"the body is not valid JSON: {error}") from None
+    routing: dict[str, JSON] = {}
+    if not ROUTING_FIELDS.isdisjoint(fields):
+        routing = _decoded(fields, ROUTING_FIELDS & fields.keys())
     for name in _OURS:
         fields.pop(name, None)
     completion = asked.max_completion_tokens
@@ -100,12 +107,21 @@ def read_chat(body: bytes, bytes_max: int) -> ChatRequest:
         max_tokens_field=_limit_field(asked),
         choices=asked.n or 1,
         models=tuple(asked.models or ()),
-        provider=None if asked.provider is None else _preferences(asked.provider),
+        routing=routing,
         user_id=asked.user_id,
         metadata=asked.metadata or {},
         max_price_nano=None if asked.max_price is None else _price(asked.max_price),
         size=len(body),
+        asked=asked_name,
     )
+
+
+def _decoded(fields: dict[str, msgspec.Raw], names: Iterable[str]) -> dict[str, JSON]:
+    """Fields taken out of `fields`, as values. Raises InvalidJSON."""
+    try:
+        return {name: msgspec.json.decode(fields.pop(name)) for name in names}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidJSON(f"the body is not valid JSON: {error}") from None
 
 
 def _limit_field(asked: _Body) -> str:
@@ -114,13 +130,6 @@ def _limit_field(asked: _Body) -> str:
     if asked.max_tokens is not None and asked.max_tokens != asked.max_completion_tokens:
         raise InvalidField("`max_tokens` and `max_completion_tokens` differ; send one of them", param="max_tokens")
     return "max_completion_tokens"
-
-
-def _preferences(given: _Provider) -> ProviderPreferences:
-    sort = given.sort or ""
-    if sort not in {"", "price"}:
-        raise InvalidField(f"`provider.sort` is {sort!r}; this version sorts by 'price'", param="provider.sort")
-    return ProviderPreferences(tuple(given.order), tuple(given.only), tuple(given.ignore), given.allow_fallbacks, sort)
 
 
 def _price(given: str | float) -> int:

@@ -12,9 +12,9 @@ from tollway.commands import Outside
 from tollway.commands.options import with_settings
 from tollway.commands.period import span
 from tollway.commands.quoting import model_of
-from tollway.commands.table import cents, decimals, grouped, percent, table
+from tollway.commands.table import cents, decimals, grouped, percent, requests_told, table
 from tollway.commands.target import looking
-from tollway.commands.terms import operator_margins, workspace_terms
+from tollway.commands.terms import workspace_terms
 from tollway.jsontypes import JSON, JSONObject
 from tollway.learning.replay import Line, Replay, replay
 from tollway.learning.repricing import OnModel, OnPlan, Repricer
@@ -138,7 +138,7 @@ def _profile(connection: sqlite3.Connection, named: str, workspace: str | None) 
 
 def _on_plan(settings: Settings, plan: str, named: str | None) -> _Question:
     plans = plans_of(settings).catalogue if named is None else load_plans(named)
-    found, own = plans.plan(plan), operator_margins(settings)
+    found, own = plans.plan(plan), settings.money.margins_bps
     margins = {mode: found.margins_bps.get(mode, bps) for mode, bps in own.items()}
     told = ", ".join(f"{mode} {percent(bps)}" for mode, bps in margins.items())
     notes = ["the plan's limits are not replayed"]
@@ -197,7 +197,7 @@ def _written(form: Form, found: Replay, question: _Question, asked: "Span") -> s
 def _shown(found: Replay, question: _Question, asked: "Span") -> str:
     first, last = asked.days
     count = found.total.priced + found.total.left_out
-    head = f"{grouped(count)} requests of {first} to {last}, {question.told}"
+    head = f"{requests_told(count)} of {first} to {last}, {question.told}"
     lines = [one for one in found.lines if one.priced]
     if not lines:
         body = "nothing to compare"
@@ -220,7 +220,7 @@ def _left_out(found: Replay) -> Sequence[str]:
     total = found.total
     if not total.left_out:
         return ()
-    lines = [f"left out of the sums: {grouped(total.left_out)} requests, charged {_usd(total.left_out_nano)} USD"]
+    lines = [f"left out of the sums: {requests_told(total.left_out)}, charged {_usd(total.left_out_nano)} USD"]
     lines += [f"  {grouped(count)}: {reason}" for reason, count in found.reasons.most_common()]
     if found.bounded:
         between = f"{_usd(found.least_nano)} and {_usd(found.most_nano)} USD"

@@ -12,7 +12,7 @@ from tollway.commands.options import with_settings
 from tollway.commands.period import span
 from tollway.commands.quoting import model_of
 from tollway.commands.replay import SAME_TOKENS, terms_of
-from tollway.commands.table import cents, decimals, grouped, table
+from tollway.commands.table import cents, decimals, grouped, requests_told, table
 from tollway.commands.target import looking
 from tollway.jsontypes import JSON, JSONObject
 from tollway.learning.comparison import LEAST_RATINGS, Cell, Comparison, Single, compare
@@ -21,9 +21,11 @@ from tollway.learning.repricing import OnModel
 from tollway.learning.rerouting import Terms
 from tollway.learning.traffic import Request
 from tollway.money.amount import format_usd
+from tollway.money.rounding import half_even
 from tollway.settings import Settings
 from tollway.settings.catalogue import catalogue_of
 from tollway.store.feedback import scores
+from tollway.store.shadow import ShadowSum, shadow_sums
 from tollway.store.traffic import answering, charged
 
 if TYPE_CHECKING:
@@ -65,14 +67,16 @@ def report(
     asked = span(outside.now(), start, end)
     with looking(settings) as connection:
         terms = terms_of(connection, settings, workspace, now)
-        found, gone = _compared(settings, connection, models, (workspace or "", asked.start_ms, asked.end_ms), terms)
+        period = (workspace or "", asked.start_ms, asked.end_ms)
+        found, gone = _compared(settings, connection, models, period, terms)
+        aside = shadow_sums(connection, *period)
     notes = [SAME_TOKENS, OTHER_REQUESTS, *(f"{name} is not in the catalogue any more" for name in gone)]
     if form == "json":
-        click.echo(json.dumps(_document(found, asked, notes), indent=2))
+        click.echo(json.dumps(_document(found, aside, asked, notes), indent=2))
     elif form == "csv":
         click.echo(_csv(found), nl=False)
     else:
-        click.echo("\n\n".join([*_told(found, asked), *(f"note: {note}" for note in notes)]))
+        click.echo("\n\n".join([*_told(found, asked), *_aside(aside), *(f"note: {note}" for note in notes)]))
 
 
 def _compared(
@@ -86,6 +90,8 @@ def _compared(
     catalogue = catalogue_of(settings)
     there = answering(connection, *period)
     models = {found.id: found for name in named for found in [model_of(catalogue, name)]}
+    baseline = catalogue.find(settings.routing.baseline_model)
+    models |= {} if baseline is None else {baseline.id: baseline}
     models |= {found.id: found for name in there for found in [catalogue.find(name)] if found is not None}
     gone = [name for name in there if catalogue.find(name) is None]
     repricers: dict[str, OnModel] = {
@@ -106,8 +112,8 @@ def _cost(found: Comparison, single: Single) -> str:
     costs = single.costs
     if not costs.count:
         return f"{single.model} for everything: nothing of it can be priced"
-    left_out = f", without {grouped(single.left_out)} requests that it does not price" if single.left_out else ""
-    what = f"for {grouped(costs.count)} requests" if costs.count != found.auto.requests else "for everything"
+    left_out = f", without {requests_told(single.left_out)} that it does not price" if single.left_out else ""
+    what = f"for {requests_told(costs.count)}" if costs.count != found.auto.requests else "for everything"
     return (
         f"auto cost {_usd(costs.actual)} USD; {single.model} {what} would have cost {_usd(costs.other)} USD "
         f"(same tokens{left_out}): {_saved(costs.saved(), costs.count)}"
@@ -123,7 +129,7 @@ def _saved(share: Share | None, count: int) -> str:
     if half is None:
         return f"{told}; too few requests ({count}, of {LEAST_REQUESTS}) to say how sure that is"
     low, high = sorted((bps - half, bps + half)) if bps >= 0 else sorted((-bps - half, -bps + half))
-    return f"{told} ({_percent(low)} to {_percent(high)})"
+    return f"{told} ({_percent(low)} to {_percent(high)})" if half else told
 
 
 def _quality(found: Comparison, single: Single) -> str:
@@ -149,9 +155,9 @@ def rated(found: Scores) -> str:
 def _told(found: Comparison, asked: "Span") -> list[str]:
     first, last = asked.days
     auto = found.auto
-    head = f"auto, {first} to {last}: {grouped(auto.requests)} requests, {_usd(auto.charged_nano)} USD"
+    head = f"auto, {first} to {last}: {requests_told(auto.requests)}, {_usd(auto.charged_nano)} USD"
     if not auto.requests:
-        named = f"; {grouped(found.direct.requests)} requests named their model" if found.direct.requests else ""
+        named = f"; {requests_told(found.direct.requests)} named their model" if found.direct.requests else ""
         return [f"{head}{named}\nNothing to compare: no model was chosen by auto. `tollway replay --auto` prices it."]
     parts = [head, *(statement(found, single) for single in found.singles)]
     return [*parts, _cells(found.cells), "In brackets: where the truth lies in 19 of 20 cases."]
@@ -167,6 +173,26 @@ def _cells(cells: Sequence[Cell]) -> str:
     return table(titles, rows, right=titles[2:5])
 
 
+def _aside(sums: Sequence[ShadowSum]) -> Sequence[str]:
+    """What shadow evaluation found, one line per pair of models."""
+    if not sums:
+        return ()
+    titles = ("second model", "answered by", "runs", "words shared", "judged", "first", "second", "cost USD")
+    money = decimals([_usd(one.cost_nano) for one in sums])
+    rows = [
+        [
+            *(one.model, one.served, grouped(one.runs), f"{_mean(one.agreement, one.runs)} %", grouped(one.judged)),
+            *(_mean(one.score, one.judged), _mean(one.second_score, one.judged), usd),
+        ]
+        for one, usd in zip(sums, money, strict=True)
+    ]
+    return ("Asked again, aside\n" + table(titles, rows, right=titles[2:]),)
+
+
+def _mean(total: int, count: int) -> str:
+    return str(half_even(total, count)) if count else "-"
+
+
 def _usd(nano: int) -> str:
     return cents(format_usd(nano))
 
@@ -180,7 +206,7 @@ def _percent(bps: int) -> str:
 # --- for programs ---
 
 
-def _document(found: Comparison, asked: "Span", notes: Sequence[str]) -> JSONObject:
+def _document(found: Comparison, aside: Sequence[ShadowSum], asked: "Span", notes: Sequence[str]) -> JSONObject:
     from tollway.api.edge import iso
 
     return {
@@ -190,8 +216,23 @@ def _document(found: Comparison, asked: "Span", notes: Sequence[str]) -> JSONObj
             "direct": _cell(found.direct),
             "against": [_single(found, one) for one in found.singles],
             "cells": [{"tier": one.tier or None, "model": one.model, **_cell(one)} for one in found.cells],
+            "shadow": [_shadow(one) for one in aside],
             "notes": list(notes),
         }
+    }
+
+
+def _shadow(one: ShadowSum) -> JSONObject:
+    """Sums, so that they can be added up; a mean is a sum by its count."""
+    return {
+        "model": one.model,
+        "answered_by": one.served,
+        "runs": one.runs,
+        "agreement_sum": one.agreement,
+        "judged": one.judged,
+        "score_sum": one.score,
+        "second_score_sum": one.second_score,
+        "cost_usd": format_usd(one.cost_nano),
     }
 
 

@@ -59,6 +59,11 @@ def grouped(number: int) -> str:
     return f"{number:,}"
 
 
+def requests_told(number: int) -> str:
+    """`1 request`, `1,234 requests`."""
+    return f"{grouped(number)} request{'' if number == 1 else 's'}"
+
+
 def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).replace(",", "").removeprefix("-").isdigit()
 

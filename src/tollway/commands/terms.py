@@ -3,21 +3,15 @@
 import sqlite3
 
 from tollway.learning.rerouting import Terms
-from tollway.routing.wish import Mode
 from tollway.settings import Settings
 from tollway.settings.plans import plans_of
 from tollway.store.overview import workspaces_shown
 from tollway.store.plan_rows import effective, overrides, subscriptions
 
 
-def operator_margins(settings: Settings) -> dict[Mode, int]:
-    """The operator's own, basis points: what applies where a plan says nothing."""
-    return {"direct": settings.money.margin_direct_bps, "auto": 1_000, "tier": 800}
-
-
 def workspace_terms(connection: sqlite3.Connection, settings: Settings, now: float) -> dict[str, Terms]:
     """Workspace -> its terms, as its organization's plan and overrides say at `now`, unix seconds."""
-    of_all, catalogue = operator_margins(settings), plans_of(settings).catalogue
+    of_all, catalogue = settings.money.margins_bps, plans_of(settings).catalogue
     pinned, agreed = subscriptions(connection), overrides(connection)
     by_organization = dict[str, Terms]()
     found = dict[str, Terms]()

@@ -5,16 +5,18 @@ pays for the one that was delivered (money.md R8f).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from tollway.errors import Refused
+from tollway.errors import NoHealthyOffer, Refused
+from tollway.gateway.health import OfferHealthBook
 from tollway.gateway.line import ClientGone
 from tollway.gateway.passage import Attempt, Interruption, Passage
 from tollway.gateway.relay import Relay
 from tollway.gateway.reserve import Reserve
 from tollway.gateway.whole import WholeAnswer, read_whole
+from tollway.jsontypes import JSON
 from tollway.ports import Clock, Dialect, Outgoing, Telemetry, Upstream, UpstreamStream
 from tollway.routing.failure import Failure, FailureKind, UpstreamError
 from tollway.routing.fallback import backoff_s, final_error, may_follow, may_retry
@@ -58,6 +60,7 @@ class Calls:
         clock: Clock,
         telemetry: Telemetry,
         jitter: Callable[[], float],
+        health: OfferHealthBook,
     ) -> None:
         self._upstream = upstream
         self._dialects = dialects
@@ -66,6 +69,7 @@ class Calls:
         self._clock = clock
         self._telemetry = telemetry
         self._jitter = jitter
+        self._health = health
 
     def dialect(self, candidate: Candidate) -> Dialect:
         """The dialect that a candidate speaks."""
@@ -125,10 +129,9 @@ class Calls:
         """The first answer that any candidate gives, or the error that all of them add up to."""
         failure: Failure | None = None
         refusal: Refused | None = None
-        for candidate in passage.route.candidates:
-            if failure is not None and not may_follow(
-                failure.kind, passage.candidate.offer.model, candidate.offer.model
-            ):
+        for candidate in self._admitted(passage):
+            if failure and not may_follow(failure.kind, passage.candidate.offer.model, candidate.offer.model):
+                self._health.released(candidate.offer.id)
                 continue
             try:
                 if candidate is not passage.candidate:
@@ -140,8 +143,11 @@ class Calls:
             except Refused as error:
                 # Another candidate may be cheaper or take the field: what this one cannot do is told only if none can.
                 refusal = refusal or error
+                self._health.released(candidate.offer.id)
                 continue
             for turn in range(1 + self._policy.retries):
+                if turn and not self._health.admits(candidate.offer.id, self._now(passage)):
+                    break
                 started = self._clock.monotonic()
                 timeout_s = self._policy.total_timeout_s - (started - passage.started)
                 timeout_s = min(timeout_s, self._policy.attempt_timeout_s)
@@ -168,26 +174,57 @@ class Calls:
                 if turn == self._policy.retries or not may_retry(failure):
                     break
                 await asyncio.sleep(backoff_s(turn, failure.retry_after_s, self._jitter()))
-        if failure is None and refusal is not None:
-            raise refusal
-        raise final_error(failure or Failure(FailureKind.TIMEOUT), passage.attempts)
+        if failure is None:
+            raise refusal or self._all_out(passage)
+        raise final_error(failure, passage.attempts)
+
+    def _admitted(self, passage: Passage) -> Iterator[Candidate]:
+        """The candidates whose offers are well, in order; then, of those that are out, the one that may be tried."""
+        out = dict[str, Candidate]()
+        for candidate in passage.route.candidates:
+            if self._health.admits(candidate.offer.id, self._now(passage)):
+                yield candidate
+            else:
+                out[candidate.offer.id] = candidate
+        if out and (chosen := self._health.last_resort(out, self._now(passage))):
+            yield out[chosen]
+
+    def _all_out(self, passage: Passage) -> NoHealthyOffer:
+        offers = [one.offer.id for one in passage.route.candidates]
+        return NoHealthyOffer(
+            retry_after_seconds=self._health.retry_after_s(offers, self._now(passage)), attempts=list[JSON]()
+        )
+
+    def _now(self, passage: Passage) -> float:
+        """Unix seconds; a wall clock that is set while a request is on the road does not disturb it."""
+        return passage.created + self._clock.monotonic() - passage.admitted
 
     def broke(self, passage: Passage, failure: Failure) -> None:
         """Write down that the attempt which had begun to answer has failed after all."""
         last = passage.attempts.pop()
-        self._write_down(passage, passage.started + last.started_ms / 1000, failure)
+        self._write_down(passage, passage.started + last.started_ms / 1000, failure, has_begun=True)
 
     def time_left(self, passage: Passage) -> float:
         """Seconds until the request has taken as long as it may."""
         return self._policy.total_timeout_s - (self._clock.monotonic() - passage.started)
 
-    def _write_down(self, passage: Passage, started: float, failure: Failure | None, reason: str = "ok") -> None:
+    def _write_down(
+        self, passage: Passage, started: float, failure: Failure | None, reason: str = "ok", *, has_begun: bool = False
+    ) -> None:
         offer = passage.candidate.offer
         status, message = 200 if reason == "ok" else 0, ""
         if failure is not None:
             self._telemetry.upstream_failed(offer.provider.id, failure.kind)
             status, reason, message = failure.status, failure.kind, failure.message
-        began, ended = started - passage.started, self._clock.monotonic() - passage.started
+        moment = self._clock.monotonic()
+        began, ended = started - passage.started, moment - passage.started
+        ms, now = (moment - started) * 1000, passage.created + moment - passage.admitted
+        if has_begun:
+            self._health.broke(offer.id, kind=reason, latency_ms=ms, now=now)
+        elif reason == "ok" and passage.chat.stream:
+            self._health.record(offer.id, is_ok=True, ttft_ms=ms, now=now)
+        else:
+            self._health.record(offer.id, is_ok=reason == "ok", kind=reason, latency_ms=ms, now=now)
         passage.attempts.append(
             Attempt(
                 offer.id, offer.provider.id, offer.model, status, reason, message, int(began * 1000), int(ended * 1000)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from tollway.catalogue.offers import Catalogue
 from tollway.errors import TollwayError, UpstreamFailed
 from tollway.gateway.admit import Caller
 from tollway.gateway.call import Calls, OpenAnswer
@@ -19,11 +18,11 @@ from tollway.gateway.relay import Relay
 from tollway.gateway.reply import extension, told
 from tollway.gateway.reserve import Reserve
 from tollway.gateway.settle import Till
+from tollway.gateway.steer import Steering
 from tollway.ports import Clock
 from tollway.request import ChatRequest
 from tollway.routing.failure import Failure, FailureKind, UpstreamError
 from tollway.routing.fallback import final_error
-from tollway.routing.policy import route
 
 _DRAIN_S = 0.25
 
@@ -70,24 +69,38 @@ def _unkept(body: bytes) -> None:
     """Of a request without an Idempotency-Key."""
 
 
+def _unheard(passage: Passage, text: Callable[[], str]) -> None:
+    """Nobody learns from answers."""
+
+
 class Road:
     """The road. One object for all requests; everything about one request is in its `Passage`."""
 
     def __init__(
-        self, catalogue: Callable[[], Catalogue], reserve: Reserve, calls: Calls, till: Till, clock: Clock
+        self,
+        steering: Steering,
+        reserve: Reserve,
+        calls: Calls,
+        till: Till,
+        clock: Clock,
+        answered: Callable[[Passage, Callable[[], str]], None] = _unheard,
     ) -> None:
-        self._catalogue = catalogue
+        """`answered`: told each request that was answered and charged, with what gives its text; it must not wait."""
+        self._answered = answered
+        self._steering = steering
         self._reserve = reserve
         self._calls = calls
         self._till = till
         self._clock = clock
 
     def enter(self, chat: ChatRequest, caller: Caller, request_id: str, started: float) -> Passage:
-        """Stop 3, route: the offers that may answer. Raises ModelNotFound, ModelNotPriced, ModelNotAllowed, NoHealthyOffer."""
+        """Stop 3, route: the offers that may answer. Raises as `Steering.steer`."""
         created = self._clock.now()
-        found = route(chat, caller.key, self._catalogue(), int(created), caller.grants)
+        found, caller, chat, decision, conversation = self._steering.steer(chat, caller, created)
         admitted = self._clock.monotonic()
-        return Passage(request_id, chat, caller, created, started, found, found.candidates[0], admitted)
+        passage = Passage(request_id, chat, caller, created, started, found, found.candidates[0], admitted)
+        passage.decision, passage.conversation = decision, conversation
+        return passage
 
     async def whole(self, passage: Passage, line: Line, keep: Callable[[bytes], None] = _unkept) -> bytes:
         """Stops 4 to 9 of a whole answer: its body, once the ledger has the charge.
@@ -126,6 +139,7 @@ class Road:
             raise
         keep(body)
         await self._till.settle(passage)
+        self._answered(passage, answer.text)
         return body
 
     async def stream(self, passage: Passage, line: Line, sink: Sink) -> None:
@@ -207,6 +221,7 @@ class Road:
             passage.charge = None
             sink.forget()
             return relay.failing(error.body()["error"], extension(passage))
+        self._answered(passage, relay.delivered.text)
         return last
 
     async def _flow(self, passage: Passage, sink: Sink, opened: OpenAnswer) -> None:

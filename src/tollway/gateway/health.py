@@ -246,6 +246,10 @@ class OfferHealthBook:
         """Forget an offer: its credential or its place in the catalogue was changed."""
         self._offers.pop(offer_id, None)
 
+    def clear(self) -> None:
+        """Forget every offer."""
+        self._offers.clear()
+
     def _added(self, offer_id: str) -> _Record:
         offers = self._offers
         if len(offers) >= OFFERS_MAX:

@@ -5,12 +5,14 @@ from enum import StrEnum
 import msgspec
 
 from tollway.gateway.admit import Caller
+from tollway.gateway.stick import Conversation
 from tollway.jsontypes import JSONObject
 from tollway.metering.estimate import InputBound, OutputBound
 from tollway.metering.rating import Charge
 from tollway.metering.usage import Usage
 from tollway.ports import Settled, Window
 from tollway.request import ChatRequest
+from tollway.routing.decision import Decision
 from tollway.routing.policy import Candidate, Route
 
 MICRO = 1_000_000
@@ -85,6 +87,10 @@ class Passage(msgspec.Struct, gc=False):
     finish_reason: str = ""
     warnings: list[str] = []
     ttft_s: float = 0.0
+    decision: Decision | None = None
+    """How the model was chosen, where it was not simply named."""
+    conversation: Conversation | None = None
+    """None: nothing to choose between, or the caller chose."""
 
     @property
     def is_fallback(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tollway.gateway.chosen import chosen
 from tollway.gateway.passage import Attempt, Passage
 from tollway.jsontypes import JSONObject
 from tollway.money.amount import format_pico, format_usd
@@ -43,6 +44,7 @@ class Story(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     metadata: Mapping[str, str] = {}
     warnings: list[str] = []
     error: dict[str, str | int] | None = None
+    routing: JSONObject | None = None
 
 
 class Line(msgspec.Struct):
@@ -96,6 +98,7 @@ class Receipt(msgspec.Struct):
     metadata: Mapping[str, str]
     warnings: list[str]
     error: dict[str, str | int] | None
+    routing: JSONObject | None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -114,7 +117,7 @@ def story(passage: Passage, stages: Mapping[str, int], error: dict[str, str | in
         warnings = [*warnings, *usage.warnings]
     return _encode(
         Story(
-            passage.chat.model,
+            passage.chat.asked or passage.chat.model,
             offer.model,
             offer.id,
             offer.provider.id,
@@ -139,6 +142,7 @@ def story(passage: Passage, stages: Mapping[str, int], error: dict[str, str | in
             metadata=passage.chat.metadata,
             warnings=warnings,
             error=error,
+            routing=None if passage.decision is None else chosen(passage.decision, passage),
         )
     )
 
@@ -188,5 +192,6 @@ def readable(kept: bytes) -> JSONObject:
             metadata=told.metadata,
             warnings=told.warnings,
             error=told.error,
+            routing=told.routing,
         )
     )

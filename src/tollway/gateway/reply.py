@@ -8,6 +8,7 @@ from tollway.gateway.passage import Passage
 from tollway.jsontypes import JSON
 from tollway.metering.usage import Usage, UsageSource
 from tollway.money.amount import format_usd
+from tollway.routing.decision import Decision
 
 _encode = msgspec.json.encode
 _PROVIDER_ONLY = ("cost", "cost_details", "is_byok", "cost_in_usd_ticks", "estimated_cost")
@@ -29,7 +30,7 @@ class Extension(msgspec.Struct, gc=False):
     tier: str | None = None
     profile: str | None = None
     confidence: float | None = None
-    savings_pct: float | None = None
+    savings_pct: msgspec.Raw | None = None
     baseline_model: str | None = None
     tools_used: list[str] = []
     conversation_id: str | None = None
@@ -58,18 +59,32 @@ def _extension(passage: Passage, cost_usd: str) -> bytes:
     usage, offer, warnings = passage.usage, passage.candidate.offer, passage.warnings
     if usage is not None and usage.warnings:
         warnings = [*warnings, *usage.warnings]
-    return _encode(
-        Extension(
-            passage.id,
-            offer.model,
-            offer.provider.id,
-            cost_usd,
-            passage.caller.margin_bps,
-            "" if usage is None else usage.source,
-            passage.is_fallback,
-            warnings,
-        )
+    told = Extension(
+        passage.id,
+        offer.model,
+        offer.provider.id,
+        cost_usd,
+        passage.caller.margin_bps,
+        "" if usage is None else usage.source,
+        passage.is_fallback,
+        warnings,
     )
+    if passage.decision is not None:
+        _explain(told, passage, passage.decision)
+    return _encode(told)
+
+
+def _explain(told: Extension, passage: Passage, decision: Decision) -> None:
+    """How the model was chosen, where it was not simply named."""
+    told.profile = decision.profile or None
+    verdict = decision.verdict
+    if verdict is None:
+        return
+    told.method, told.confidence, told.tier = verdict.method, round(verdict.confidence, 3), decision.tier or None
+    told.baseline_model = decision.baseline_model
+    if passage.usage is not None and passage.charge is not None:
+        saved = decision.savings_pct(passage.usage.counts, passage.candidate)
+        told.savings_pct = None if saved is None else msgspec.Raw(saved.encode())
 
 
 def _usage_object(passage: Passage, theirs: bytes, cost: bytes) -> bytes:

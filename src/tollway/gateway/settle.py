@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 
 from tollway.catalogue.units import INPUT, OUTPUT, Unit
 from tollway.errors import TollwayError, UnpricedUnit
+from tollway.gateway.health import OfferHealthBook
 from tollway.gateway.passage import MICRO, Interruption, Passage
 from tollway.gateway.receipt import story
+from tollway.gateway.stick import Sticky
 from tollway.metering.extract import UnusableUsage, extract
 from tollway.metering.rating import Charge, rate
 from tollway.metering.tokens import count
@@ -21,7 +23,17 @@ _TO_ITS_END = (None, Interruption.DRAINED)
 class Till:
     """Ends holds. One settle or void per request, whatever happened."""
 
-    def __init__(self, ledger: Ledger, limiter: Limiter, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        limiter: Limiter,
+        clock: Clock,
+        telemetry: Telemetry,
+        health: OfferHealthBook,
+        sticky: Sticky,
+    ) -> None:
+        self._health = health
+        self._sticky = sticky
         self._ledger = ledger
         self._limiter = limiter
         self._clock = clock
@@ -52,11 +64,33 @@ class Till:
             Settlement(passage.id, charge, generation.provider, generation, 0, passage.candidate.prices.id)
         )
         stages["settle"] = int((self._clock.monotonic() - began) * MICRO)
+        if passage.interruption is None and passage.attempts:
+            self._learn(passage)
         await self._end(passage, generation, stages)
+
+    def _learn(self, passage: Passage) -> None:
+        """What a delivered answer tells of its offer: how fast it was written, and whether its cache pays."""
+        usage, offer_id, last = passage.usage, passage.candidate.offer.id, passage.attempts[-1]
+        assert usage is not None, "a passage is rated before it is settled"
+        ended = passage.streamed or passage.called
+        now = passage.created + ended - passage.admitted
+        self._health.finished(
+            offer_id,
+            latency_ms=(ended - passage.started) * 1000 - last.started_ms,
+            # 0 says that the answer was whole.
+            ttft_ms=max(last.ended_ms - last.started_ms, 1) if passage.chat.stream else 0,
+            output_tokens=usage.output_tokens - usage.reasoning_tokens,
+            now=now,
+        )
+        if passage.conversation is not None:
+            one = passage.conversation
+            self._sticky.learn(one.key, offer_id, usage.cached_tokens, one.is_named, now)
 
     async def void(self, passage: Passage, error: TollwayError | None, failover_cost_nano: int = 0) -> None:
         """Release the hold and charge nothing (R8a, R8b). `error` None: the caller hung up and is not billed."""
         passage.charge = None
+        if error is not None and passage.conversation is not None:
+            self._sticky.forget(passage.conversation.key)
         status = "cancelled" if error is None else "error"
         told: dict[str, str | int] | None = None
         if error is not None:
@@ -103,7 +137,7 @@ class Till:
             key.workspace_id,
             key.id,
             int(passage.created * 1000),
-            passage.chat.model,
+            passage.chat.asked or passage.chat.model,
             offer.model,
             offer.provider.id,
             offer.id,
@@ -122,6 +156,7 @@ class Till:
             stages["total"] // 1000,
             int(passage.ttft_s * 1000),
             passage.chat.user_id or "",
+            tier="" if passage.decision is None else passage.decision.tier,
             receipt=story(passage, stages, error),
         )
 

@@ -16,7 +16,6 @@ from tollway.metering.rating import BPS, rate
 from tollway.metering.usage import Usage
 from tollway.money.rounding import half_even
 from tollway.plans.plan import Plan
-from tollway.routing.wish import Mode
 
 _NANO_OF_BPS = BPS * 1_000
 """Pico-USD times basis points in a nano-USD."""
@@ -62,7 +61,7 @@ class OnModel:
 class OnPlan:
     """The same models with the margin of another plan; its fee and its limits are not part of it."""
 
-    def __init__(self, plan: Plan, catalogue: Catalogue, margins_bps: Mapping[Mode, int]) -> None:
+    def __init__(self, plan: Plan, catalogue: Catalogue, margins_bps: Mapping[str, int]) -> None:
         """`margins_bps`: the operator's, where the plan says nothing."""
         self._margins = {mode: plan.margins_bps.get(mode, bps) for mode, bps in margins_bps.items()}
         self._plan = plan

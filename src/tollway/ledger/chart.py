@@ -20,6 +20,7 @@ MARGIN: Final = "revenue:margin"
 SUBSCRIPTIONS: Final = "revenue:subscription"
 FAILOVER: Final = "cost_of_failover"
 BAD_DEBT: Final = "bad_debt"
+SHADOW: Final = "cost_of_shadow"
 GRANTS: Final = "grants"
 ADJUSTMENTS: Final = "adjustments"
 REFUNDS: Final = "refunds"
@@ -32,6 +33,7 @@ ACCOUNTS: Mapping[str, str] = {
     MARGIN: "charge minus cost of requests",
     SUBSCRIPTIONS: "plan fees",
     FAILOVER: "what failed attempts cost us; never the customer's (R8)",
+    SHADOW: "what asking second models to compare answers cost us; never the customer's",
     BAD_DEBT: "charges that a wallet could not cover (R7)",
     GRANTS: "money given away: promotions, opening grants",
     ADJUSTMENTS: "corrections by an operator, each with its reason",
@@ -64,6 +66,7 @@ TRANSFERS: tuple[TransferKind, ...] = (
         "usage", (WALLETS, BAD_DEBT, FAILOVER), (PAYABLES, MARGIN), "a request was charged (R5, R7)", "Chat completion"
     ),
     _kind("failover", (FAILOVER,), (PAYABLES,), "attempts of a request that was not charged cost us (R8a)", ""),
+    _kind("shadow", (SHADOW,), (PAYABLES,), "a second model answered a request, to be compared", ""),
     _kind("topup", (CASH,), (WALLETS,), "a payment arrived", "Top-up"),
     _kind("auto_topup", (CASH,), (WALLETS,), "an automatic payment arrived (R17)", "Automatic top-up"),
     _kind("grant", (GRANTS,), (WALLETS,), "money given away", "Grant"),

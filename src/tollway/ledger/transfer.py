@@ -126,6 +126,13 @@ def failover(ref: str, *, provider: str, failover_nano: int) -> Transfer | None:
     return build("failover", ref, ((FAILOVER, -failover_nano), (chart.payable(provider), failover_nano)))
 
 
+def shadow(ref: str, costs: Iterable[tuple[str, int]]) -> Transfer | None:
+    """What comparing an answer with a second model's cost us; None if nothing. costs: (provider, nano-USD)."""
+    lines = [(chart.payable(provider), nano) for provider, nano in costs]
+    total = sum(nano for _, nano in lines)
+    return build("shadow", ref, ((chart.SHADOW, -total), *lines)) if total else None
+
+
 def reversal(original: Transfer, description: str) -> Transfer:
     """The mirror of a posted transfer, itself keyed for ever, so that a transfer is reversed at most once.
 

@@ -170,7 +170,9 @@ class Breaker:
         self.state = next_state(self.state, "trip")
         self.opened_at, self.reopens_at = now, now + pause_s(self.trips, is_grave=is_grave)
         self.trips += 1
-        self.probe_at, self.probed_from, self.answers = 0.0, inf, 0
+        self.answers = 0
+        # A lost probe may have come back as a failure while the next one is on its way: that one still counts.
+        self.probed_from = self.probe_at or inf
 
     def _begin_anew(self) -> None:
         self.trips = self.answers = self.streak = 0

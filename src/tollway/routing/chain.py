@@ -120,18 +120,16 @@ class Choosing:
         return found
 
     def considered(self) -> tuple[Considered, ...]:
-        """The first of the pool with their worth, best first."""
-        return tuple(
-            Considered(
-                one.survivor.row.model.id,
-                self._cheapest(one.survivor),
-                one.quality,
-                one.survivor.cost_pico // 1_000,
-                one.value,
-                place,
-            )
-            for place, one in enumerate(self._ranked[:SHOWN_MAX], 1)
-        )
+        """The first 20 of the pool with their worth, and whoever else is in the chain; best first."""
+        chained = {one.row.model.id for one in self._chain}
+        found = list[Considered]()
+        for place, one in enumerate(self._ranked, 1):
+            survivor = one.survivor
+            name = survivor.row.model.id
+            if place <= SHOWN_MAX or name in chained:
+                cost = survivor.cost_pico // 1_000
+                found.append(Considered(name, self._cheapest(survivor), one.quality, cost, one.value, place))
+        return tuple(found)
 
     def counterfactuals(self, rank: int, margin_bps: int) -> tuple[Counterfactual, ...]:
         """What the best value one tier down and one tier up would cost, of models of just that tier."""
@@ -170,7 +168,8 @@ class Choosing:
     def _line(self, start: str, rank: int) -> str:
         best, knob = self._ranked[0], self._wish.knob
         count = len(self._ranked)
-        against = "" if self.reference is None else f", against {self.reference.id}, the reference of {TIERS[rank]}"
+        measure = self.reference
+        against = "" if measure is None else f", against {measure.id}, the reference of {TIERS[measure.rank]}"
         among = f"is the best value of {count} models" if count > 1 else "is the only one"
         below = ""
         if best.survivor.row.rank < rank and "stands in" not in start:

@@ -1,7 +1,7 @@
 """The decision: read, classify, filter, rank, order; each step adds one line, and nothing is called, awaited or held.
 
-Which tier: the classifier's; one up where it is unsure, since an answer that is too weak costs more than a model that is too
-strong; never below the conversation's floor, the profile's or the request's; never above the ceiling, which wins over
+Which tier: the classifier's, which leans up where it is unsure, since an answer that is too weak costs more than a model that
+is too strong; never below the conversation's floor, the profile's or the request's; never above the ceiling, which wins over
 all. Which models: those up to that tier, best value first, and the tier's reference model last as a safety net. Where an
 installation has none of that tier, the strongest that it has within the range answers, and the decision says so.
 """
@@ -26,7 +26,9 @@ from tollway.routing.verdict import Classifier, Task, Verdict
 from tollway.routing.wish import Wish
 
 UNSURE_BELOW = 0.55
-"""A verdict less confident than this goes one tier up."""
+"""A verdict of the rules that is less confident goes one tier up; the model's tier has that weighed in already."""
+OFFERS_MAX = 3
+"""Offers of one model in a chain that routing chose; a model that is named is tried everywhere."""
 MARGINS_BPS: Mapping[str, int] = {"auto": 1_000, "tier": 800, "direct": 550}
 _TOP = len(TIERS) - 1
 
@@ -84,26 +86,44 @@ def decide(
             chat, wish, (key, plan), catalogue, standings, health, now, input_tokens, margin,
             default_output=circumstances.default_output, draw=circumstances.draw, sticky=circumstances.sticky,
         )  # fmt: skip
-    task = read_task(chat, input_tokens, circumstances.history_floor)
+    shelf = shelf_of(catalogue, standings, int(now))
+    found = _chosen(chat, wish, (key, plan), shelf, health, classifier, now, input_tokens, margin, circumstances)
+    direct_bps = margins_bps.get("direct", MARGINS_BPS["direct"])
+    return msgspec.structs.replace(
+        found, baseline=_baseline(catalogue, baseline, int(now)), baseline_margin_bps=direct_bps
+    )
+
+
+def _chosen(
+    chat: ChatRequest,
+    wish: Wish,
+    allowed: tuple[AllowList, AllowList],
+    shelf: Shelf,
+    health: Health,
+    classifier: Classifier,
+    now: float,
+    input_tokens: int,
+    margin: int,
+    moment: Circumstances,
+) -> Decision:
+    """The decision where the models are chosen, but for the baseline."""
+    task = read_task(chat, input_tokens, moment.history_floor)
     steps = [_read_line(task)]
     verdict = classifier.classify(task)
     if wish.tier:
         verdict = Verdict(verdict.category, wish.tier, 1.0, "tier", verdict.features)
     tier, floor = _tier(task, wish, verdict, steps)
     top = RANK[wish.tier or wish.ceiling or TIERS[_TOP]]
-    shelf = shelf_of(catalogue, standings, int(now))
-    per_choice = chat.max_tokens or circumstances.default_output
-    bounds = Bounds(per_choice * chat.choices, chat.max_tokens or 0, margin)
-    sieve = Sieve(task, wish, (key, plan), bounds)
+    bounds = Bounds((chat.max_tokens or moment.default_output) * chat.choices, chat.max_tokens or 0, margin)
+    sieve = Sieve(task, wish, allowed, bounds)
     survivors = sieve.sift(shelf.rows, RANK[floor], top)
     steps.append(_filter_line(shelf, survivors))
     found = Choosing(task, wish, verdict.category, shelf, survivors, health, now)
-    chain = [*found.chain(RANK[tier], steps), *found.named(chat.models, catalogue)]
+    chain = [*found.chain(RANK[tier], steps), *found.named(chat.models, shelf.catalogue)]
     ruled_out = (*sieve.ruled_out, *found.ruled_out)
     if not chain:
         raise nothing_left(chat.model, tuple(map(exclusion_of, ruled_out)), shelf.absent, task)
-    candidates = _candidates(chain, wish, task, health, now, circumstances, steps)
-    base = _baseline(catalogue, baseline, int(now))
+    candidates = _candidates(chain, wish, task, health, now, moment, steps)
     return Decision(
         candidates=candidates,
         ruled_out=ruled_out,
@@ -114,11 +134,9 @@ def decide(
         ranked=found.considered(),
         steps=tuple(steps),
         reference="" if found.reference is None else found.reference.id,
-        baseline=base,
         counterfactuals=found.counterfactuals(RANK[tier], margin),
         margin_kind=wish.mode,
         margin_bps=margin,
-        baseline_margin_bps=margins_bps.get("direct", MARGINS_BPS["direct"]),
         profile=wish.profile,
     )
 
@@ -143,7 +161,7 @@ def _tier(task: Task, wish: Wish, verdict: Verdict, steps: list[str]) -> tuple[T
         return wish.tier, wish.tier
     tier = verdict.tier
     line = f"Classify: {_said(verdict.category)}, {tier}, confidence {verdict.confidence:.2f} by {verdict.method}"
-    if verdict.confidence < UNSURE_BELOW and RANK[tier] < _TOP:
+    if verdict.method == "rules" and verdict.confidence < UNSURE_BELOW and RANK[tier] < _TOP:
         tier = TIERS[RANK[tier] + 1]
         line += f"; that is unsure, so one tier up, {tier}"
     history = tier_of(task.history_floor)
@@ -194,7 +212,7 @@ def _candidates(
         places = ordered(
             one.places, task, health=health, now=now, draw=moment.draw, sticky=moment.sticky, order=wish.order, sort=wish.sort
         )  # fmt: skip
-        found += [place.candidate for place in places]
+        found += [place.candidate for place in places[:OFFERS_MAX]]
     if not wish.fallbacks:
         del found[1:]
     steps.append(_order_line(found))

@@ -13,7 +13,7 @@ from tollway.catalogue.offers import Catalogue, Model
 from tollway.request import ChatRequest
 from tollway.routing.choice import ordered
 from tollway.routing.decision import Decision
-from tollway.routing.filters import Bounds, Sieve, exclusion_of, failing, nothing_left, ruled_out_as
+from tollway.routing.filters import Bounds, Sieve, exclusion_of, nothing_left, ruled_out_as
 from tollway.routing.policy import AllowList, Candidate, route
 from tollway.routing.shelf import Row, place_of, row_of
 from tollway.routing.standing import Health, Standings
@@ -47,10 +47,8 @@ def decide_direct(
         asked = msgspec.structs.replace(chat, model=names[0], models=tuple(names[1:]), provider=None)
     found = route(asked, allowed[0], catalogue, int(now), allowed[1])
     if len(found.candidates) == 1 and not variants and (wish is PLAIN or wish == PLAIN):
-        only = found.candidates[0]
-        if health.of(only.offer.id, now).state != "open":
-            told = tuple(ruled_out_as(one) for one in found.exclusions)
-            return Decision(candidates=found.candidates, ruled_out=told, margin_bps=margin_bps)
+        told = tuple(ruled_out_as(one) for one in found.exclusions)
+        return Decision(candidates=found.candidates, ruled_out=told, margin_bps=margin_bps)
     task = read_task(chat, input_tokens)
     bounds = Bounds((chat.max_tokens or default_output) * chat.choices, chat.max_tokens or 0, margin_bps)
     floor, top = RANK[wish.floor or TIERS[0]], RANK[wish.ceiling or TIERS[-1]]
@@ -61,10 +59,9 @@ def decide_direct(
         own = wish if variant == wish.variant else msgspec.structs.replace(wish, variant=variant)
         sieve = Sieve(task, own, allowed, bounds, is_named=True)
         for survivor in sieve.sift([row], floor, top):
-            up = [place for place in survivor.places if health.of(place.offer.id, now).state != "open"]
-            sieve.ruled_out += [failing(row, place) for place in survivor.places if place not in up]
+            # Offers that are out stay: the road asks them last, and one at a time, when nobody else can answer.
             places = ordered(
-                up, task, health=health, now=now, draw=draw, sticky=sticky, order=wish.order,
+                list(survivor.places), task, health=health, now=now, draw=draw, sticky=sticky, order=wish.order,
                 sort=VARIANTS.get(variant) or wish.sort,
             )  # fmt: skip
             kept = places if wish.fallbacks or wish.order else places[:1]

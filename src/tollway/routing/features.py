@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - marks of other scripts are what is looked for
 """What the classifier sees of a prompt: cues (words that say what is asked, in many languages), words, and shape.
 
 All of it is a name -> strength, and the names are readable, so that a verdict can be told in words. One pass over at most
@@ -18,9 +19,23 @@ LONG_WORDS = 60
 WORD_STRENGTH = 0.3
 _PLENTY_OF_CUES, _PLENTY_OF_WORDS = 25.0, 12.0
 """Above so many words each counts less: a long text holds every cue somewhere."""
+_LAST_WORDS, _LAST_LETTERS = 2, 12
+"""In a language whose verb comes last, so much of the end weighs like the beginning."""
 _STEM = 2
+_KNOWN = dict[str, tuple[str, ...]]()
+"""Words seen before -> their concepts; a word's concepts never change, so what is remembered changes nothing but time."""
+_KNOWN_MOST, _WORD_MOST = 20_000, 30
+_ASCII_TOKEN = re.compile(r"[a-z]+(?:['.+#/-][a-z]+)*[+#]*|\d+(?:[.,]\d+)*")
+# Vowel signs and other marks belong to the words of their scripts, though Python counts them as no letters.
+_SIGNS = (
+    r"\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f"
+    r"\u0980-\u0983\u09bc-\u09cd\u0b80-\u0d4d\u0e31-\u0e4e"
+)
+_SIGN = re.compile(f"[{_SIGNS}]")
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’.+#/-][^\W\d_]+)*[+#]*|\d+(?:[.,]\d+)*")
+_SIGNED_TOKEN = re.compile(_TOKEN.pattern.replace(r"[^\W\d_]", rf"(?:[^\W\d_]|[{_SIGNS}])"))
 _NO_SPACES = re.compile(r"[぀-ヿ㐀-䶿一-鿿]+|[฀-๿]+")
+_VERB_LAST = re.compile("[぀-ヿ가-힯ऀ-ॿ]")
 _MATH = re.compile(r"[=^∑∫√∂∀∃≤≥≠∈⊂⇒→∞±×÷]|\\[a-z]+|\$[^$\n]{1,80}\$")
 _SENTENCE = re.compile(r"[.!?。！？؟।](?=\s|$)|[。！？]")
 _COMMA = re.compile(r"[,，、،;；]")
@@ -29,6 +44,11 @@ _CODE_LINE = re.compile(
     r"|[;{][ \t]*$|=>|\w\(\)",
     re.MULTILINE,
 )
+_CODE_HINTS = (
+    "()", ";", "{", "}", "=>", "</", "<", "def ", "class ", "import ", "#include", "public ", "const ", "let ", "var ",
+    "fn ", "func ", "SELECT",
+)  # fmt: skip
+"""Without one of these no line of code is looked for: the search is the dearest of all."""
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,2}[.)]|[-*•]|[A-H][.)])[ \t]", re.MULTILINE)
 _OPTION = re.compile(r"^\(?[A-E][.)] ", re.MULTILINE)
 
@@ -39,6 +59,7 @@ class Cues(msgspec.Struct, frozen=True):
     whole: Mapping[str, tuple[str, ...]]
     begun: Mapping[str, tuple[tuple[str, str], ...]]
     pairs: Mapping[str, tuple[str, ...]]
+    firsts: frozenset[str]
     pieces: Mapping[str, tuple[tuple[str, str], ...]]
 
 
@@ -70,6 +91,7 @@ def read_cues(text: str) -> Cues:
         {word: tuple(found) for word, found in whole.items()},
         {word: tuple(found) for word, found in begun.items()},
         {word: tuple(found) for word, found in pairs.items()},
+        frozenset(word.partition(" ")[0] for word in pairs),
         {word: tuple(found) for word, found in pieces.items()},
     )
 
@@ -81,7 +103,7 @@ def observe(text: str) -> dict[str, float]:
     script without spaces.
     """
     low = text.lower()
-    words: list[str] = _TOKEN.findall(low)
+    words = _words(low)
     runs: list[str] = [] if low.isascii() else _NO_SPACES.findall(low)
     # Two characters of a script without spaces say about what one word does.
     size = len(words) + sum(map(len, runs)) / 2
@@ -99,26 +121,26 @@ def observe(text: str) -> dict[str, float]:
 
 
 def _add_cues(found: dict[str, float], low: str, words: list[str], size: float, *, has_runs: bool) -> None:
-    table = cues()
-    whole, begun, pairs = table.whole, table.begun, table.pairs
     strength = min(1.0, math.sqrt(_PLENTY_OF_CUES / max(size, 1.0)))
     tail = len(words)
     if len(words) > LONG_WORDS:
-        tail = len(words) - len(_TOKEN.findall(low.rstrip().rpartition("\n")[2]))
+        tail = len(words) - len(_words(low.rstrip().rpartition("\n")[2]))
+    elif not low.isascii() and _VERB_LAST.search(low):
+        tail = len(words) - _LAST_WORDS
+    pairs, firsts, known = cues().pairs, cues().firsts, _KNOWN.get
     before = ""
     for at, word in enumerate(words):
-        hits = whole.get(word, ())
-        for stem, concept in begun.get(word[:_STEM], ()):
-            if word.startswith(stem):
-                hits = (*hits, concept)
-        if before:
+        hits = known(word)
+        if hits is None:
+            hits = _concepts(word)
+        if before in firsts:
             hits = (*hits, *pairs.get(f"{before} {word}", ()))
+        before = word
         for concept in hits:
             name = "c:" + concept
             found[name] = 1.5 * strength if name in found else strength
             if at < HEAD_WORDS or tail <= at < tail + HEAD_WORDS:
                 found["h:" + concept] = 1.0
-        before = word
     for concept, is_head in _pieces(low) if has_runs else ():
         name = "c:" + concept
         found[name] = 1.5 * strength if name in found else strength
@@ -126,13 +148,29 @@ def _add_cues(found: dict[str, float], low: str, words: list[str], size: float, 
             found["h:" + concept] = 1.0
 
 
+def _concepts(word: str) -> tuple[str, ...]:
+    table = cues()
+    begun = table.begun.get(word[:_STEM], ())
+    hits = (*table.whole.get(word, ()), *(concept for stem, concept in begun if word.startswith(stem)))
+    if len(_KNOWN) < _KNOWN_MOST and len(word) <= _WORD_MOST:
+        _KNOWN[word] = hits
+    return hits
+
+
+def _words(low: str) -> list[str]:
+    if low.isascii():
+        return _ASCII_TOKEN.findall(low)
+    return (_SIGNED_TOKEN if _SIGN.search(low) else _TOKEN).findall(low)
+
+
 def _pieces(low: str) -> Iterator[tuple[str, bool]]:
     pieces = cues().pieces
+    head, tail = 2 * HEAD_WORDS, len(low) if not _VERB_LAST.search(low) else len(low.rstrip()) - _LAST_LETTERS
     for run in _NO_SPACES.finditer(low):
         for at in range(run.start(), run.end()):
             for piece, concept in pieces.get(low[at], ()):
                 if low.startswith(piece, at):
-                    yield concept, at < 2 * HEAD_WORDS
+                    yield concept, at < head or at >= tail
 
 
 def _shape(text: str, words: list[str], size: float) -> dict[str, float]:
@@ -148,7 +186,7 @@ def _shape(text: str, words: list[str], size: float) -> dict[str, float]:
         "s:lines": math.log1p(text.count("\n")) / 2,
         "s:numbers": math.log1p(sum(word[0].isdigit() for word in words)) / 2,
         "s:fence": 1.0 if "```" in text else 0.0,
-        "s:code": min(len(_CODE_LINE.findall(text)), 6) / 3,
+        "s:code": min(len(_CODE_LINE.findall(text)), 6) / 3 if any(hint in text for hint in _CODE_HINTS) else 0.0,
         "s:math": min(len(_MATH.findall(text)), 6) / 3,
         "s:items": min(len(_ITEM.findall(text)), 6) / 3,
         "s:options": 1.0 if len(_OPTION.findall(text)) >= 3 else 0.0,

@@ -60,10 +60,6 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
     named: int
     margin_bps: int
 
-    def at(self, place: Place) -> int:
-        """The most output at an offer: what is named, else what is held by default and the offer can write."""
-        return self.output if self.named or not place.output else min(self.output, place.output)
-
 
 class Survivor(msgspec.Struct, frozen=True, gc=False):
     """A model that may answer, with its offers that may. cost_pico: expected, at the cheapest of them, before margin."""
@@ -137,7 +133,7 @@ class Sieve:
         tokens, answer, named = self._task.input_tokens, self._task.output_tokens, self._bounds.named
         has_range = floor > 0 or top < len(TIERS) - 1
         checks_models = bool(has_range or self._lists or self._needs or self._tool_calling)
-        checks_offers = self._checks_offers or self._cap_pico is not None
+        checks_offers, cap, most = self._checks_offers, self._cap_pico, self._bounds.output
         length = 0 if self._is_named else tokens + max(named, 1)
         for row in rows:
             if checks_models:
@@ -145,7 +141,10 @@ class Sieve:
                 if against is not None:
                     out((row.model.id, "", against))
                     continue
-            if checks_offers or length > row.context or 0 < row.output < named:
+            dear = row.dearest
+            # A cap that even the dearest offer keeps needs no look at each.
+            may_cost = cap is not None and (dear is None or tokens * dear[0] + most * dear[1] + dear[2] > cap)
+            if checks_offers or may_cost or length > row.context or 0 < row.output < named:
                 places = self._standing(row)
                 if places:
                     found.append(Survivor(row, places, min([one.cost_pico(tokens, answer) for one in places])))
@@ -171,19 +170,23 @@ class Sieve:
 
     def _standing(self, row: Row) -> tuple[Place, ...]:
         found = list[Place]()
-        tokens, cap, wanted = self._task.input_tokens, self._cap_pico, self._wish.max_cost_nano
+        bounds, tokens, cap = self._bounds, self._task.input_tokens, self._cap_pico
+        named, default = bounds.named, bounds.output
+        may_be_long = not self._is_named and (tokens + max(named, 1) > row.context or 0 < row.output < named)
         for place in row.places:
             against = self._against_offer(place) if self._checks_offers else None
-            if against is None and not self._is_named:
+            if against is None and may_be_long:
                 against = self._against_length(place)
             if against is None and cap is not None:
-                worst = place.worst_pico(tokens, self._bounds.at(place))
+                output = default if named or not 0 < place.output < default else place.output
+                dearest = place.prices.dearest
+                if dearest is None:
+                    worst = place.worst_pico(tokens, output)
+                else:
+                    worst = tokens * dearest[0] + output * dearest[1] + dearest[2]
                 if worst > cap:
-                    against = (
-                        Obstacle.COST,
-                        _over_cap,
-                        (place.offer.provider.name, worst, self._bounds.margin_bps, wanted),
-                    )
+                    words = place.offer.provider.name, worst, bounds.margin_bps, self._wish.max_cost_nano
+                    against = Obstacle.COST, _over_cap, words
             if against is None:
                 found.append(place)
             else:

@@ -35,7 +35,8 @@ def pool_of(survivors: Sequence[Survivor], rank: int, category: Category, refere
     """Those that are up to a tier: of it or above, or as good for this category as its reference."""
     if not rank:
         return list(survivors)
-    least = 2.0 if reference is None else reference.quality[category] - AS_GOOD_WITHIN
+    # An empty tier has no reference of its own to be as good as.
+    least = 2.0 if reference is None or reference.rank < rank else reference.quality[category] - AS_GOOD_WITHIN
     return [one for one in survivors if one.row.rank >= rank or one.row.quality[category] >= least]
 
 
@@ -43,14 +44,14 @@ def ranked(
     pool: Iterable[Survivor], task: Task, category: Category, reference: Row | None, knob: float
 ) -> list[Ranked]:
     """The pool, best value first; of equals the cheaper, then by id."""
-    # A reference that is free: then only what is free too saves as much.
-    full = 1 if reference is None else reference.cost_pico(task.input_tokens, task.output_tokens) or 1
+    full = 0 if reference is None else reference.cost_pico(task.input_tokens, task.output_tokens)
     least = tolerable(reference, category, knob)
     thrift = 1.0 - knob
     rows = list[tuple[bool, float, int, str, Survivor, float]]()
     for one in pool:
         cost = one.cost_pico
-        saving = 1.0 - cost / full
+        # Beside a reference that is free, whatever is not costs all.
+        saving = 1.0 - cost / full if full else -1.0 if cost else 0.0
         quality = one.row.quality[category]
         rows.append((quality < least, -(knob * quality + thrift * saving), cost, one.row.model.id, one, quality))
     # Ids differ, so the comparison never comes to a survivor.

@@ -138,7 +138,7 @@ class Rating:
             return ("a score is a number", "write it without quotes") if isinstance(figure, str) else None
         match = _RANK.fullmatch(figure) if isinstance(figure, str) else None
         if match is None or not int(match[1]) <= int(match[2]) or int(match[2]) < 2:
-            return f"{figure} is not a rank", "write place/number, such as 6/313; add * where the source doubts it"
+            return f"{figure} is not a rank", "write place/number, such as 6/313; add * where little stands behind it"
         return None
 
     def _computed(self, row: StandingRow, category: Category) -> float:

@@ -19,6 +19,8 @@ CONTEXT_ASSUMED = 8_192
 """Tokens of context of a model about which nothing is known."""
 _DAY_S = 86_400
 _FOREVER = 2**62
+_PRETENDED = "simulated"
+"""The dialect of the provider that comes with the program, to try it without a key."""
 _SHELVES_MAX = 4
 _NO_QUALITY: Mapping[Category, float] = {}
 _PAYING_INPUT = (INPUT, CACHE_READ, CACHE_WRITE_5M)
@@ -67,8 +69,9 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 class Row(msgspec.Struct, frozen=True, gc=False):
     """A model that may be chosen. rank: of its tier, -1 where its standing is unknown. can: the needs that it meets.
 
-    flat: of the offer that is the cheapest however long request and answer are, if there is one. context, output: the
-    least of its offers, tokens; output 0 unknown.
+    flat: of the offer that is the cheapest however long request and answer are, if there is one. dearest: the most that
+    any offer asks for an input token, an output token and a request, if none has tiers. context, output: the least of its
+    offers, tokens; output 0 unknown.
     """
 
     model: Model
@@ -79,6 +82,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     can: frozenset[str]
     places: tuple[Place, ...]
     flat: tuple[int, int, int] | None
+    dearest: tuple[int, int, int] | None
     context: int
     output: int
 
@@ -112,6 +116,11 @@ class Shelf:
                 places = _places(model, now, absent)
                 if places:
                     rows.append(row_of(model, standing, places))
+        real = [row for row in rows if not _is_pretended(row)]
+        if real and len(real) < len(rows):
+            reason = "it only pretends to answer, so it is not chosen where a real provider can be"
+            absent += [Exclusion(row.id, "", Obstacle.NO_STANDING, reason) for row in rows if _is_pretended(row)]
+            rows = real
         self.rows = tuple(rows)
         self.absent = tuple(absent)
         self.until = _next_change((offer for row in rows for offer in row.model.offers), now)
@@ -136,6 +145,10 @@ class Shelf:
         return min(rows, key=lambda row: (-row.quality[category], _typical(row), row.id))
 
 
+def _is_pretended(row: Row) -> bool:
+    return all(place.offer.provider.wire.dialect == _PRETENDED for place in row.places)
+
+
 def _typical(row: Row) -> int:
     return row.cost_pico(1_000, 500)
 
@@ -155,6 +168,7 @@ def row_of(model: Model, standing: Standing | None, places: tuple[Place, ...]) -
         can=frozenset(can),
         places=places,
         flat=_cheapest_always(places),
+        dearest=_dearest(places),
         context=min((place.context for place in places), default=0),
         output=min((place.output for place in places if place.output), default=0),
     )
@@ -166,6 +180,13 @@ def _cheapest_always(places: tuple[Place, ...]) -> tuple[int, int, int] | None:
         return None
     least = min(one[0] for one in flats), min(one[1] for one in flats), min(one[2] for one in flats)
     return least if least in flats else None
+
+
+def _dearest(places: tuple[Place, ...]) -> tuple[int, int, int] | None:
+    found = [place.prices.dearest for place in places if place.prices.dearest is not None]
+    if not found or len(found) < len(places):
+        return None
+    return max(one[0] for one in found), max(one[1] for one in found), max(one[2] for one in found)
 
 
 def place_of(model: Model, candidate: Candidate) -> Place:

@@ -44,6 +44,7 @@ def problems(settings: Settings) -> Iterator[ConfigurationError]:
             yield settings.problem("money.opening_grant_usd", "a grant is not negative", 'write "0" to grant nothing')
     except NotAnAmount as bad:
         yield settings.problem("money.opening_grant_usd", str(bad), 'write a plain decimal in quotes, such as "10"')
+    yield from _shadow(settings)
     yield from _url(settings, "money.top_up_url", money.top_up_url)
     yield from _url(settings, "people.public_url", settings.people.public_url)
     yield from _mail(settings)
@@ -52,6 +53,21 @@ def problems(settings: Settings) -> Iterator[ConfigurationError]:
     yield from _url(settings, "telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint)
     for name, provider in settings.providers.items():
         yield from _provider(settings, f"providers.{name}", provider)
+
+
+def _shadow(settings: Settings) -> Iterator[ConfigurationError]:
+    shadow = settings.shadow
+    try:
+        if shadow.budget_nano < 0:
+            yield settings.problem("shadow.budget_usd", "a budget is not negative", 'write "0" to spend nothing')
+    except NotAnAmount as bad:
+        yield settings.problem("shadow.budget_usd", str(bad), 'write a plain decimal in quotes, such as "1"')
+    if shadow.sample_percent and not shadow.model:
+        fix = "name one that `tollway models list` has, or set sample_percent = 0"
+        yield settings.problem("shadow.model", "requests are to be asked again, but of no model", fix)
+    if shadow.sample_percent and not shadow.workspace_ids:
+        fix = 'list their ids with commas between, or write "*" for all'
+        yield settings.problem("shadow.workspaces", "requests are to be asked again, but of no workspace", fix)
 
 
 def _url(settings: Settings, key: str, url: str) -> Iterator[ConfigurationError]:

@@ -106,6 +106,12 @@ class Money(Section, frozen=True, kw_only=True):
     margin_direct_bps: Annotated[
         int, _why("On top of cost where the caller names the model: 550 is 5.5 %.", "basis points", ge=0, le=100_000)
     ] = 550
+    margin_auto_bps: Annotated[
+        int, _why("On top of cost where routing chose the model.", "basis points", ge=0, le=100_000)
+    ] = 1_000
+    margin_tier_bps: Annotated[
+        int, _why("On top of cost where the caller pinned a tier.", "basis points", ge=0, le=100_000)
+    ] = 800
     opening_grant_usd: Annotated[
         str, _why("What the first wallet starts with, so that the first call works.", "USD")
     ] = "10"
@@ -116,6 +122,11 @@ class Money(Section, frozen=True, kw_only=True):
         int, _why("The most output of a plain answer without `max_tokens`.", "tokens", ge=16, le=1_000_000)
     ] = 4_096
     top_up_url: Annotated[str, _why("Where a caller with an empty wallet can pay; shown in the 402 answer.")] = ""
+
+    @property
+    def margins_bps(self) -> Mapping[str, int]:
+        """Basis points by how the model was chosen, where a plan has none of its own."""
+        return {"direct": self.margin_direct_bps, "auto": self.margin_auto_bps, "tier": self.margin_tier_bps}
 
     @property
     def opening_grant_nano(self) -> NanoUSD:
@@ -199,6 +210,9 @@ class Plans(Section, frozen=True, kw_only=True):
 class Routing(Section, frozen=True, kw_only=True):
     """What is known of models, for `auto` to choose between them."""
 
+    baseline_model: Annotated[
+        str, _why("What savings are measured against: a model of the catalogue, named directly.")
+    ] = "anthropic/claude-opus-4-8"
     standings: Annotated[
         str,
         _why(
@@ -212,6 +226,30 @@ class Routing(Section, frozen=True, kw_only=True):
             "Let `auto` choose models of which nothing is known, too: tier and quality are then estimated from their price."
         ),
     ] = False
+
+
+class Shadow(Section, frozen=True, kw_only=True):
+    """Asking some requests again of a second model, aside, to learn whether it would have done. You pay for it."""
+
+    sample_percent: Annotated[int, _why("Of the requests that are answered; 0 is off.", "percent", ge=0, le=100)] = 0
+    model: Annotated[str, _why("The second model. Prompts go to its provider, too.")] = ""
+    judge_model: Annotated[
+        str, _why("A model that scores both answers, 0 to 100. Empty: only the words they share are counted.")
+    ] = ""
+    budget_usd: Annotated[str, _why("The most that it may cost you per UTC day.", "USD")] = "1"
+    workspaces: Annotated[
+        str, _why('Whose requests may be taken: ids of workspaces with commas between, or "*" for all. Empty: none.')
+    ] = ""
+
+    @property
+    def budget_nano(self) -> NanoUSD:
+        """The budget in nano-USD."""
+        return parse_usd(self.budget_usd)
+
+    @property
+    def workspace_ids(self) -> frozenset[str]:
+        """The ids, or `*`."""
+        return frozenset(name for one in self.workspaces.split(",") if (name := one.strip()))
 
 
 class Webhooks(Section, frozen=True, kw_only=True):
@@ -295,6 +333,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     plans: Plans = field(default_factory=Plans)
     routing: Routing = field(default_factory=Routing)
+    shadow: Shadow = field(default_factory=Shadow)
     people: People = field(default_factory=People)
     webhooks: Webhooks = field(default_factory=Webhooks)
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -326,6 +365,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "limits": Limits,
     "plans": Plans,
     "routing": Routing,
+    "shadow": Shadow,
     "people": People,
     "webhooks": Webhooks,
     "telemetry": Telemetry,

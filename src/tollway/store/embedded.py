@@ -24,6 +24,7 @@ from tollway.store.presets import Presets
 from tollway.store.profiles import Profiles
 from tollway.store.reader import Reader
 from tollway.store.recovery import Leakage, recover
+from tollway.store.shadow import ShadowRuns
 from tollway.store.snapshot import Snapshot, load
 from tollway.store.sqlite import migrate, open_writer
 from tollway.store.usage import Usage
@@ -58,6 +59,7 @@ class EmbeddedStore:
         self.usage: Usage
         self.activity: Activities
         self.feedback: Feedback
+        self.shadow: ShadowRuns
         self.idempotency: Idempotency
         self.webhooks: Webhooks
         self.alerts: Alerts
@@ -145,22 +147,28 @@ class EmbeddedStore:
             random_bytes=random_bytes,
             require_room=self.plans.require_room,
         )
-        self.webhooks = Webhooks(
-            connection, self.ledger, self.workspaces, clock=clock, ids=self.ids, random_bytes=random_bytes
-        )
-        self.workspaces.tell, self.plans.tell = self.webhooks.about_key, self.webhooks.about_plan
-        self.alerts = Alerts(connection, self.ledger, self.reader, self.webhooks, clock=clock, ids=self.ids)
-        self.deliveries = Deliveries(self.ledger, self.reader, self.webhooks, self.alerts, clock)
+        self._open_alerts(connection, random_bytes)
         connection.close()
         self.wallets = Wallets(self.ledger, self.workspaces, self.reader, self.ids)
         self.generations = Generations(self.reader)
         self.usage = Usage(self.reader)
         self.activity = Activities(self.reader)
         self.feedback = Feedback(self.ledger, self.reader, clock)
+        self.shadow = ShadowRuns(self.ledger, self.reader, clock)
         self.idempotency = Idempotency(path, self.ledger)
         self._writer.start()
         self._checkpointer = Checkpointer(lambda: open_writer(path), lambda: self._writer.written)
         self._checkpointer.start()
+
+    def _open_alerts(self, connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> None:
+        """Who is told of what."""
+        clock, ids = self.clock, self.ids
+        self.webhooks = Webhooks(
+            connection, self.ledger, self.workspaces, clock=clock, ids=ids, random_bytes=random_bytes
+        )
+        self.workspaces.tell, self.plans.tell = self.webhooks.about_key, self.webhooks.about_plan
+        self.alerts = Alerts(connection, self.ledger, self.reader, self.webhooks, clock=clock, ids=ids)
+        self.deliveries = Deliveries(self.ledger, self.reader, self.webhooks, self.alerts, clock)
 
     def book(self) -> Book:
         """The book as it stands, to be read and not changed; another one after a failed write."""

@@ -162,10 +162,8 @@ class Keys:
     ) -> tuple[Key, str]:
         """A new key and its text, which is shown once and not kept. Fields as `Key`; `by`: who makes it.
 
-        `before`: what is written with it, before it.
-
-        `room`: told how many live keys there are, those being made included, it raises when there is no room for one
-        more; so two callers never share the last place.
+        `before`: what is written with it, before it. `room`: told how many live keys there are, those being made included, it
+        raises when there is no room for one more; so two callers never share the last place.
 
         Raises:
             NotFound: no such workspace, or a deleted one. ValidationFailed: a field is out of range.

@@ -20,6 +20,7 @@ class Pair(msgspec.Struct, frozen=True):
     prompt: str
     weak_correct: float
     strong_correct: float
+    subject: str = ""
 
 
 class Steps(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ MMLU_TRAIN, MMLU_EVAL = "routellm_mmlu_train1500.jsonl", "routellm_mmlu_val1500.
 STEPS_TRAIN, GSM8K_EVAL = "gsm8k_train_steps.jsonl", "routellm_gsm8k_val307.jsonl"
 TIERS_TRAIN, TIERS_EVAL = "uncommonroute_tier_train.jsonl", "uncommonroute_tier_dev.jsonl"
 MANY_TRAIN, MANY_MODELS = "ulab_llmrouter_train.jsonl", "ulab_llmrouter_models.json"
-TRAINED_ON = (STEPS_TRAIN, TIERS_TRAIN, MANY_TRAIN)
+TRAINED_ON = (STEPS_TRAIN, TIERS_TRAIN, MANY_TRAIN, MMLU_TRAIN)
 """What the packaged classifier is made of; none of it is an evaluation split."""
 ALL = (MMLU_TRAIN, MMLU_EVAL, STEPS_TRAIN, GSM8K_EVAL, TIERS_TRAIN, TIERS_EVAL, MANY_TRAIN, MANY_MODELS)
 
@@ -75,13 +76,19 @@ class Folder:
         missing = [name for name in names if not (self.path / name).is_file()]
         if missing:
             raise ConfigurationError(
-                f"routing data is missing in {self.path}: {', '.join(missing)}; name the folder with --data or {PLACE}"
+                file=str(self.path),
+                line=None,
+                key="routing data",
+                problem=f"there is no {', '.join(missing)}",
+                fix=f"name the folder that has it with --data or {PLACE}",
             )
 
     def rows(self, name: str, kind: type[T]) -> Rows[T]:
         """The lines of a file, in order."""
         self.require([name])
-        return tuple(msgspec.json.decode(line, type=kind) for line in (self.path / name).read_bytes().splitlines() if line)
+        return tuple(
+            msgspec.json.decode(line, type=kind) for line in (self.path / name).read_bytes().splitlines() if line
+        )
 
     def prices(self) -> dict[str, float]:
         """Model -> USD per million tokens; input and output cost the same in this file."""

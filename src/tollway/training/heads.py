@@ -17,6 +17,8 @@ from tollway.training.labels import BANDS, Example, examples
 PENALTY, AT_LEAST = 0.33, 3
 """Chosen by cross-validation inside the training file; flat from 0.1 to 1."""
 CALIBRATION_FOLDS = 5
+LEAST_WEIGHT = 3
+"""Of 127, a feature's largest weight; below it the feature decides nothing."""
 
 
 def without_words(row: Features) -> dict[str, float]:
@@ -89,7 +91,7 @@ def _hashes(folder: Folder) -> dict[str, str]:
 
 
 def squeezed(heads: Heads, *, temperature: float, data: Mapping[str, str], command: str) -> Weights:
-    """One signed byte per weight, with a scale per head; features whose weights are all zero are left out."""
+    """One signed byte per weight, with a scale per head; features whose weights are all next to nothing are left out."""
     tables = list[Array]()
     scales = list[float]()
     for table in (heads.bands, heads.categories):
@@ -97,11 +99,11 @@ def squeezed(heads: Heads, *, temperature: float, data: Mapping[str, str], comma
         scales.append(scale)
         tables.append(np.rint(table[:-1] / scale))
     rows = np.concatenate(tables, axis=1)
-    kept = np.abs(rows[:, : len(BANDS)]).max(axis=1) + np.abs(rows[:, len(BANDS) :]).max(axis=1) > 0
+    kept = np.abs(rows).max(axis=1) >= LEAST_WEIGHT
     names = [name for name, keep in zip(heads.vocabulary.names, kept, strict=True) if keep]
     return Weights(
         format=FORMAT,
-        made_by=command,
+        made_by=f"{command} (numpy {np.__version__})",
         data=dict(data),
         bands=list(BANDS),
         categories=list(CATEGORIES),

@@ -1,12 +1,12 @@
 """What the classifier is trained to say: the four bands of the public file, and our categories for its own and others'."""
 
 import importlib.resources
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from tollway.routing.tiers import CATEGORIES, Category
-from tollway.training.data import MANY_TRAIN, STEPS_TRAIN, TIERS_TRAIN, Folder, Scores, Steps, Tiered
+from tollway.training.data import MANY_TRAIN, MMLU_TRAIN, STEPS_TRAIN, TIERS_TRAIN, Folder, Pair, Scores, Steps, Tiered
 
 BANDS = ("SIMPLE", "MEDIUM", "COMPLEX", "REASONING")
 CATEGORY_OF: Mapping[str, Category] = {
@@ -30,10 +30,19 @@ TASK_OF: Mapping[str, tuple[str, Category]] = {
     "math": ("REASONING", "math"),
 }  # fmt: skip
 """Tasks of the nine-model file -> the band and category that fit them as a whole."""
+_SUBJECTS: tuple[tuple[Category, tuple[str, ...]], ...] = (
+    ("math", ("mathematics", "statistics", "algebra")),
+    ("reasoning", ("logic", "moral", "fallac", "law", "jurisprudence")),
+    ("factual", ("history", "geography", "miscellaneous", "religion", "global", "government", "foreign", "prehistory")),
+)
+"""Parts of names of subjects -> our category; other subjects are science."""
 OTHERS_COUNT = 0.2
 """A row of another file counts so much beside one that people gave a tier."""
-OTHERS_STRIDE, STEPS_STRIDE = 3, 25
+OTHERS_STRIDE, STEPS_STRIDE, SUBJECTS_STRIDE = 3, 25, 5
 WRITTEN_COUNT = 3.0
+PASSAGE_STRIDE, PASSAGE_LEAST, PASSAGE_MOST = 3, 500, 1_200
+"""Every third row with a tier is also seen around a passage of so many characters: what is asked decides, not what it is
+asked about."""
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -55,7 +64,9 @@ def tiered(rows: tuple[Tiered, ...]) -> Iterator[Example]:
 def examples(folder: Folder) -> list[Example]:
     """All that the packaged classifier is trained on, in a fixed order."""
     found = list(tiered(folder.rows(TIERS_TRAIN, Tiered)))
-    for row in folder.rows(MANY_TRAIN, Scores)[::OTHERS_STRIDE]:
+    many = folder.rows(MANY_TRAIN, Scores)
+    found.extend(_with_passages(found, [row.prompt for row in many if len(row.prompt) >= PASSAGE_LEAST]))
+    for row in many[::OTHERS_STRIDE]:
         if row.task in TASK_OF:
             band, category = TASK_OF[row.task]
             found.append(Example(row.prompt, BANDS.index(band), CATEGORIES.index(category), OTHERS_COUNT))
@@ -63,8 +74,31 @@ def examples(folder: Folder) -> list[Example]:
         Example(row.prompt, BANDS.index("MEDIUM"), CATEGORIES.index("math"), OTHERS_COUNT)
         for row in folder.rows(STEPS_TRAIN, Steps)[::STEPS_STRIDE]
     )
+    found.extend(
+        Example(row.prompt, BANDS.index("MEDIUM"), CATEGORIES.index(category_of_subject(row.subject)), OTHERS_COUNT)
+        for row in folder.rows(MMLU_TRAIN, Pair)[::SUBJECTS_STRIDE]
+    )
     found.extend(written())
     return found
+
+
+def _with_passages(rows: Sequence[Example], passages: Sequence[str]) -> list[Example]:
+    if not passages:
+        return []
+    found = list[Example]()
+    for at, row in enumerate(rows[::PASSAGE_STRIDE]):
+        passage = passages[at % len(passages)][:PASSAGE_MOST]
+        prompt = f"{row.prompt}\n\n{passage}" if at % 2 else f"{passage}\n\n{row.prompt}"
+        found.append(Example(prompt, row.band, row.category, OTHERS_COUNT))
+    return found
+
+
+def category_of_subject(subject: str) -> Category:
+    """Ours for a subject of the school and university questions."""
+    for category, parts in _SUBJECTS:
+        if any(part in subject for part in parts):
+            return category
+    return "science"
 
 
 def written() -> Iterator[Example]:

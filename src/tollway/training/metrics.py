@@ -1,5 +1,6 @@
 """The measures that routers are compared with, by their published definitions, and bootstrap intervals around them."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -26,7 +27,8 @@ def gap_recovered(score: Array, weak: Array, strong: Array, bins: int = 10) -> M
     for at, threshold in enumerate(np.quantile(spread, np.linspace(0, 1, bins + 1))):
         chosen = spread > threshold if at == bins else spread >= threshold
         points.append((float(chosen.mean()), float(np.where(chosen, strong, weak).mean())))
-    share, quality = np.array(sorted(points)).T
+    ordered: Array = np.array(sorted(points))
+    share, quality = ordered[:, 0], ordered[:, 1]
     low, gap = float(weak.mean()), float(strong.mean() - weak.mean())
     return {
         "apgr": (float(np.trapezoid(quality, share)) - low) / gap,
@@ -45,8 +47,8 @@ def improvement_in_quality(points: Sequence[tuple[float, float]], least: float, 
         ):
             hull.pop()
         hull.append((cost, float(best)))
-    costs, qualities = np.array(hull).T
-    return float(np.mean(np.interp(np.linspace(least, most, steps), costs, qualities)))
+    corners: Array = np.array(hull)
+    return float(np.mean(np.interp(np.linspace(least, most, steps), corners[:, 0], corners[:, 1])))
 
 
 def intervals(measure: Callable[[Whole], Mapping[str, float]], count: int, rounds: int = ROUNDS) -> dict[str, Interval]:
@@ -61,23 +63,26 @@ def intervals(measure: Callable[[Whole], Mapping[str, float]], count: int, round
     return found
 
 
-def chosen_points(predicted: Array, quality: Array, costs: Array) -> list[tuple[float, float]]:
-    """(mean cost, mean quality) of always taking the best of predicted quality less cost, at rising dearness."""
-    points = list[tuple[float, float]]()
-    rows = np.arange(len(quality))
-    for dear in (0.0, *np.geomspace(1e-3, 30, 60)):
-        at = (predicted - dear * costs).argmax(axis=1)
-        points.append((float(costs[at].mean()), float(quality[rows, at].mean())))
-    return points
+DEARNESS = (0.0, *(float(one) for one in np.geomspace(1e-3, 30, 60)))
+"""What a dollar per million tokens is weighed at: from nothing, quality alone, to cost alone."""
 
 
-def reliability(confidence: Array, right: Array, edges: Sequence[float] = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.01)) -> list[
-    tuple[str, int, float, float]
-]:
-    """Per band of confidence: its name, rows, mean confidence, share that was right."""
-    bands = list[tuple[str, int, float, float]]()
-    for low, high in zip(edges, edges[1:], strict=False):
+def choices(predicted: Array, costs: Array) -> Whole:
+    """Dearness x rows: the model with the best predicted quality less cost."""
+    return np.stack([(predicted - dear * costs).argmax(axis=1) for dear in DEARNESS])
+
+
+Band: TypeAlias = tuple[str, int, float, float]
+"""A band of confidence: its name, rows, mean confidence, share that was right."""
+_EDGES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.01)
+
+
+def reliability(confidence: Array, right: Array) -> list[Band]:
+    """The bands that have rows, lowest first."""
+    bands = list[Band]()
+    for low, high in itertools.pairwise(_EDGES):
         here = (confidence >= low) & (confidence < high)
         if here.any():
-            bands.append((f"{low:.2f}-{min(high, 1):.2f}", int(here.sum()), float(confidence[here].mean()), float(right[here].mean())))
+            name = f"{low:.2f} - {min(high, 1.0):.2f}"
+            bands.append((name, int(here.sum()), float(confidence[here].mean()), float(right[here].mean())))
     return bands

@@ -145,8 +145,10 @@ def checked_profile(profile: Profile) -> Profile:
         raise ValidationFailed(
             "`max_cost_usd` is more than 0, and at most 1000000; null for none.", param="max_cost_usd"
         )
-    if not 0 <= profile.tool_calling_milli <= 1_000 or not 0 <= (profile.quality or 0) <= 100:
-        raise ValidationFailed("`tool_calling_min` is 0 to 1, `quality` 0 to 100.", param="tool_calling_min")
+    if not 0 <= profile.tool_calling_milli <= 1_000:
+        raise ValidationFailed("`tool_calling_min` is 0 to 1.", param="tool_calling_min")
+    if not 0 <= (profile.quality or 0) <= 100:
+        raise ValidationFailed("`quality` is 0 to 100, percent.", param="quality")
     found = msgspec.structs.replace(
         profile,
         name=checked_name(profile.name, "routing profile"),

@@ -17,9 +17,9 @@ FILE = "classifier.msgpack"
 class Weights(msgspec.Struct, frozen=True):
     """Two softmax heads over named features.
 
-    made_by: the command. data: file -> SHA-256 of what they were trained on. scales: what one step of a byte is worth, per
-    head. constants: per output, bands first. temperature: scores are divided by it. rows: per feature a byte per output, the
-    weight plus 128.
+    made_by: the command, and with which numpy. data: file -> SHA-256 of what they were trained on. scales: what one step of
+    a byte is worth, per head. constants: per output, bands first. temperature: scores are divided by it. rows: per feature
+    a byte per output, the weight plus 128.
     """
 
     format: int
@@ -34,15 +34,15 @@ class Weights(msgspec.Struct, frozen=True):
     rows: bytes
 
 
-def read_weights(found: bytes) -> Weights:
+def read_weights(found: bytes, name: str = FILE) -> Weights:
     """Weights of a file's bytes. Raises `ConfigurationError` for a file that is none."""
     try:
         weights = msgspec.msgpack.decode(found, type=Weights)
     except msgspec.DecodeError as error:
-        raise ConfigurationError(f"this is no file of routing weights: {error}; make one with `tollway train`") from error
+        raise _unreadable(name, f"this is no file of routing weights: {error}") from error
     width = len(weights.bands) + len(weights.categories)
     if weights.format != FORMAT or len(weights.rows) != width * len(weights.features):
-        raise ConfigurationError(f"routing weights of format {weights.format} cannot be read; run `tollway train` again")
+        raise _unreadable(name, f"routing weights of format {weights.format} do not fit this version")
     return weights
 
 
@@ -50,3 +50,9 @@ def packaged() -> Weights | None:
     """The weights of this installation; None where it was built without them."""
     place = importlib.resources.files(__name__).joinpath(FILE)
     return read_weights(place.read_bytes()) if place.is_file() else None
+
+
+def _unreadable(name: str, problem: str) -> ConfigurationError:
+    return ConfigurationError(
+        file=name, line=None, key="routing weights", problem=problem, fix="make them again with `tollway train`"
+    )
