@@ -31,9 +31,16 @@ _PROVIDER: dict[str, Any] = {
         "only": {"type": "array", "items": {"type": "string"}},
         "ignore": {"type": "array", "items": {"type": "string"}},
         "allow_fallbacks": {"type": "boolean", "default": True},
-        "sort": {"enum": ["price", None]},
+        "sort": {"enum": ["price", "throughput", "latency", None]},
+        "require_parameters": {"type": "boolean", "default": False},
+        "region": {"type": ["string", "null"]},
+        "max_price": {
+            "type": ["object", "null"],
+            "description": "USD per million tokens, as text or number: `prompt`, `completion`; USD per `request`.",
+            "additionalProperties": True,
+        },
     },
-    "additionalProperties": False,
+    "additionalProperties": True,
 }
 _BOUND: dict[str, Any] = {"type": ["integer", "null"], "minimum": 1}
 _REQUEST: dict[str, Any] = {
@@ -43,7 +50,7 @@ _REQUEST: dict[str, Any] = {
     "properties": {
         "model": {
             "type": "string",
-            "description": "An id or alias of `GET /v1/models`.",
+            "description": "An id or alias of `GET /v1/models`, `auto`, `auto:<tier>`, or `@preset/name`.",
             "examples": ["openai/gpt-4o"],
         },
         "messages": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/ChatMessage"}},
@@ -62,6 +69,11 @@ _REQUEST: dict[str, Any] = {
             "description": "Tried in order when `model` fails.",
         },
         "provider": {"anyOf": [{"$ref": "#/components/schemas/ChatProvider"}, {"type": "null"}]},
+        "tier": {"type": ["string", "null"], "description": "Pins a tier: nano, simple, light, standard, complex."},
+        "tier_floor": {"type": ["string", "null"]},
+        "tier_ceiling": {"type": ["string", "null"]},
+        "profile": {"type": ["string", "null"], "description": "A routing profile, by id or name."},
+        "preset": {"type": "string", "description": "A preset of the workspace, `name` or `name@version`."},
         "user_id": {"type": ["string", "null"], "maxLength": 256, "description": "Your end user, for `/v1/usage`."},
         "metadata": {
             "type": ["object", "null"],
@@ -104,6 +116,12 @@ _EXTENSION: dict[str, Any] = {
         "usage_source": {"type": "string", "enum": ["provider", "provider_partial", "tokenizer", "heuristic", ""]},
         "fallback_used": {"type": "boolean"},
         "warnings": {"type": "array", "items": {"type": "string"}},
+        "method": {"type": "string", "enum": ["direct", "model", "rules", "tier"]},
+        "tier": {"type": ["string", "null"]},
+        "profile": {"type": ["string", "null"]},
+        "confidence": {"type": ["number", "null"]},
+        "savings_pct": {"type": ["number", "null"]},
+        "baseline_model": {"type": ["string", "null"]},
     },
     "additionalProperties": True,
 }

@@ -66,7 +66,7 @@ class LexicalClassifier:
 
     def classify(self, task: Task) -> Verdict:
         """See `Classifier.classify`."""
-        seen = observe(task.text)
+        seen = observe(task.text, self._rows)
         bands, categories = self.chances(seen)
         category = _category(task, self._categories[max(range(len(categories)), key=categories.__getitem__)])
         light = sum(chance * _LIGHT.get(name, 0.5) for name, chance in zip(self._categories, categories, strict=True))

@@ -8,7 +8,7 @@ All of it is a name -> strength, and the names are readable, so that a verdict c
 import importlib.resources
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
 
 import msgspec
@@ -50,6 +50,7 @@ _CODE_HINTS = (
 )  # fmt: skip
 """Without one of these no line of code is looked for: the search is the dearest of all."""
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,2}[.)]|[-*•]|[A-H][.)])[ \t]", re.MULTILINE)
+_CAPITAL = re.compile("[A-ZÀ-ÖØ-ÞΑ-ΩА-Я]")
 _OPTION = re.compile(r"^\(?[A-E][.)] ", re.MULTILINE)
 
 
@@ -96,11 +97,11 @@ def read_cues(text: str) -> Cues:
     )
 
 
-def observe(text: str) -> dict[str, float]:
+def observe(text: str, known: Container[str] | None = None) -> dict[str, float]:
     """The features of a text of at most 2,000 characters: name -> strength, about 0 to 3, never negative.
 
     `c:concept` is asked anywhere, `h:concept` where it weighs; `s:` is shape; `w:` a word, two words, or two characters of a
-    script without spaces.
+    script without spaces. Words that are not `known` are left out; None leaves none out.
     """
     low = text.lower()
     words = _words(low)
@@ -110,13 +111,16 @@ def observe(text: str) -> dict[str, float]:
     found = _shape(text, words, size)
     _add_cues(found, low, words, size, has_runs=bool(runs))
     strength = WORD_STRENGTH * min(1.0, math.sqrt(_PLENTY_OF_WORDS / max(size, 1.0)))
+    names = list[str]()
     before = "^"
     for word in words:
-        found["w:" + word] = found[f"w:{before} {word}"] = strength
+        names += ("w:" + word, f"w:{before} {word}")
         before = word
     for run in runs:
-        for at in range(len(run) - 1):
-            found["w:" + run[at : at + 2]] = strength
+        names += ["w:" + run[at : at + 2] for at in range(len(run) - 1)]
+    if known is not None:
+        names = [name for name in names if name in known]
+    found.update(dict.fromkeys(names, strength))
     return found
 
 
@@ -190,6 +194,6 @@ def _shape(text: str, words: list[str], size: float) -> dict[str, float]:
         "s:math": min(len(_MATH.findall(text)), 6) / 3,
         "s:items": min(len(_ITEM.findall(text)), 6) / 3,
         "s:options": 1.0 if len(_OPTION.findall(text)) >= 3 else 0.0,
-        "s:capitals": 3 * sum(map(str.isupper, text)) / max(len(text), 1),
+        "s:capitals": 3 * len(_CAPITAL.findall(text)) / max(len(text), 1),
     }
     return {name: strength for name, strength in shape.items() if strength}

@@ -31,7 +31,8 @@ def measure(path: pathlib.Path, *, rounds: int, say: Callable[[str], None]) -> R
     bands = bench.confidence()
     say("latency")
     classifier = load_classifier()
-    prompts = [row.prompt for row in bench.folder.rows(TIERS_EVAL, Tiered)]
+    # By language, because a person writes a prompt in one.
+    prompts = [row.prompt for row in sorted(bench.folder.rows(TIERS_EVAL, Tiered), key=lambda row: row.lang)]
     latency = ((time_of(classifier, prompts, SHORT), 0.3, 1.0), (time_of(classifier, prompts, LONG), None, 2.0))
     weights = packaged()
     size = 0 if weights is None else len(weights.rows) + sum(len(name.encode()) for name in weights.features)

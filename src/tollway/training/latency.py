@@ -10,6 +10,7 @@ from tollway.routing.verdict import Classifier, Task
 
 SHORT, LONG = 500, 10_000
 ROUNDS = 3_000
+_TEXTS = 64
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -21,8 +22,8 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 def time_of(classifier: Classifier, prompts: Sequence[str], characters: int, rounds: int = ROUNDS) -> Timing:
-    """Over prompts that are put together until each has that many characters; cutting to 2,000 is timed too."""
-    texts = [_grown(prompts, at, characters) for at in range(64)]
+    """Over neighbouring prompts put together until they have so many characters; cutting to 2,000 is timed too."""
+    texts = [_grown(prompts, at, characters) for at in range(_TEXTS)]
     took = list[int]()
     for at in range(rounds):
         text = texts[at % len(texts)]
@@ -48,7 +49,7 @@ def load_time(rounds: int = 5) -> float:
 
 
 def _grown(prompts: Sequence[str], start: int, characters: int) -> str:
-    text, at = "", start * 17
+    text, at = "", start * len(prompts) // _TEXTS
     while len(text) < characters:
         text += prompts[at % len(prompts)] + "\n"
         at += 1
