@@ -10,6 +10,7 @@ import pytest
 NEEDED = (
     "aiosmtpd",
     "hypothesis",
+    "numpy",
     "openai",
     "anthropic",
     "llmock",

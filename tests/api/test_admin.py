@@ -261,7 +261,7 @@ def test_a_key_is_made_used_and_revoked(tmp_path) -> None:
                 "organization_id": house.key.organization_id, "scopes": ["models"], "allowed_models": ["gpt"], "budget_usd": "0.25",
                 "budget_window": "month", "spent_usd": "0", "requests_per_minute": 5, "tokens_per_day": 1_000,
                 "expires_at": "2027-01-16T08:00:00.000Z", "ip_allow": ["127.0.0.1", "2001:db8::/32"], "status": "active",
-                "disabled": False, "over_limit": True, "created_by": entry["created_by"], "created_at": "2027-01-15T08:00:00.000Z",
+                "disabled": False, "over_limit": True, "profile_id": None, "created_by": entry["created_by"], "created_at": "2027-01-15T08:00:00.000Z",
             }  # fmt: skip
             reply = await house.get("/v1/models", headers=bearer(secret))
             assert [one["id"] for one in reply.json()["data"]] == ["acme/gpt"]

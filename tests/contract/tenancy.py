@@ -102,9 +102,7 @@ ROWS = (
     Row("GET /v1/credits", "account", "wallet"),
     Row("GET /v1/generations/{generation_id}", "account", "usage", of=WS),
     Row("GET /v1/generations/{generation_id}/feedback", "account", "usage", of=WS),
-    Row(
-        "POST /v1/generations/{generation_id}/feedback", "account", "usage", of=WS, body={"score": 80}, answer=MADE
-    ),
+    Row("POST /v1/generations/{generation_id}/feedback", "account", "usage", of=WS, body={"score": 80}, answer=MADE),
     Row("GET /v1/generation", "account", "usage", of=WS, query="?id={generation_id}"),
     Row("GET /v1/usage", "account", "usage", query="?group_by=key&key_id={used_key_id}"),
     Row("GET /v1/usage/daily", "account", "usage"),

@@ -118,7 +118,7 @@ def test_a_key_may_lack_a_scope(house: Gateway) -> None:
         ({"messages": []}, "messages"),
         ({"n": 0}, "n"),
         ({"extra_body": {"max_price": "cheap"}}, "max_price"),
-        ({"extra_body": {"provider": {"orders": ["openai"]}}}, "provider"),
+        ({"extra_body": {"provider": {"orders": ["openai"]}}}, "provider.orders"),
         ({"extra_body": {"base_url": "http://elsewhere.test"}}, "base_url"),
     ],
 )

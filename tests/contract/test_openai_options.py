@@ -52,7 +52,9 @@ def test_models_answers_when_the_first_fails(house: Gateway, sdk: openai.OpenAI)
         assert last.tollway["model"] == AIMOCK["gemini"]
         receipt = bill.agrees(last, input=1234, output=567)
         attempts = [(one["provider"], one["reason"]) for one in receipt["receipt"]["attempts"]]
-        assert attempts == [("fault-openai", "no_auth"), ("fault-anthropic", "no_auth"), ("google", "ok")]
+        assert attempts[:2] == [("fault-openai", "no_auth"), ("fault-anthropic", "no_auth")]
+        # Two providers sell it at one price, and share the load.
+        assert attempts[2] in [("google", "ok"), ("openrouter", "ok")]
         assert receipt["model_asked"] == "fault-openai/fault-status-401"
 
 

@@ -44,7 +44,11 @@ def test_the_five_prompts(prompt, tiers, categories):
         ("Who wrote War and Peace?", "nano", "simple"),
         ("Explain how rainbows form", "simple", "standard"),
         ("Write a Python function that merges two sorted lists", "light", "standard"),
-        ("Design a multi-region payments platform with failover, audit logging, and fraud detection", "complex", "complex"),
+        (
+            "Design a multi-region payments platform with failover, audit logging, and fraud detection",
+            "complex",
+            "complex",
+        ),
         ("Prove that every prime above 3 is of the form 6k+1 or 6k-1", "standard", "complex"),
     ],
 )
@@ -77,7 +81,9 @@ def test_a_conversation_in_another_script_is_multilingual_and_code_stays_code():
     assert verdict("Напиши функцию на Python", scripts=("cyrillic", "latin")).category == "coding"
 
 
-@pytest.mark.parametrize(("tokens", "least"), [(100, "nano"), (2_500, "simple"), (9_000, "light"), (40_000, "standard")])
+@pytest.mark.parametrize(
+    ("tokens", "least"), [(100, "nano"), (2_500, "simple"), (9_000, "light"), (40_000, "standard")]
+)
 def test_a_long_input_raises_the_tier(tokens, least):
     found = verdict("What is the name of the author?", input_tokens=tokens, characters=4 * tokens)
     assert RANK[found.tier] >= RANK[least]
@@ -116,7 +122,9 @@ def test_a_conversation_does_not_fall_below_its_history(floor):
     assert RANK[verdict("yes, go on", history_floor=floor, turns=6).tier] >= RANK[floor]
 
 
-@pytest.mark.parametrize("text", ["", " ", "?", "\x00", "🙂🙂🙂", "a" * 2_000, "\n" * 2_000, "1 " * 1_000, "的" * 2_000])
+@pytest.mark.parametrize(
+    "text", ["", " ", "?", "\x00", "🙂🙂🙂", "a" * 2_000, "\n" * 2_000, "1 " * 1_000, "的" * 2_000]
+)
 def test_any_text_has_a_verdict(text):
     found = verdict(text)
     assert found.tier in TIERS

@@ -208,7 +208,9 @@ def test_all_failing_is_a_503_with_when_to_come_back():
         decided(ask(), health=down)
     assert caught.value.details["retry_after_seconds"] == 5
     # A named one stays: the road tries it when nobody else can answer, one request at a time.
-    assert [one.offer.id for one in decided(ask(model="acme/opus"), Wish(), health=down).candidates] == ["acme/acme/opus"]
+    assert [one.offer.id for one in decided(ask(model="acme/opus"), Wish(), health=down).candidates] == [
+        "acme/acme/opus"
+    ]
 
 
 def test_what_is_failing_is_left_out_with_its_reason():

@@ -104,9 +104,21 @@ def test_nothing_is_sent_twice(store):
     scenario(store.url, story)
 
 
+async def connected(limiter) -> None:
+    """Admit one; on a machine that is busy with other tests the first connection may take longer than its 250 ms."""
+    for _ in range(20):
+        try:
+            await limiter.admit(quota(), 1, NOON)
+        except LimiterUnavailable:
+            await asyncio.sleep(0.25)
+        else:
+            return
+    raise AssertionError("the store never answered")
+
+
 def test_a_store_that_is_silent_is_given_a_quarter_of_a_second(store):
     async def story(limiter):
-        await limiter.admit(quota(), 1, NOON)
+        await connected(limiter)
         with store.stopped():
             began = time.monotonic()
             asked = [limiter.admit(quota(), 1, NOON) for _ in range(500)]

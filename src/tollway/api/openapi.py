@@ -135,11 +135,11 @@ def document(app: FastAPI) -> dict[str, Any]:
 def _security(app: FastAPI) -> dict[str, Any]:
     """Operation id -> who may ask, where the dependency that asks who calls says so (`acting.py`)."""
     found = dict[str, Any]()
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            told = [getattr(one.call, "security", None) for one in route.dependant.dependencies]
+    for known in app.routes:
+        if isinstance(known, APIRoute):
+            told = [getattr(one.call, "security", None) for one in known.dependant.dependencies]
             if any(told):
-                found[route.unique_id] = next(one for one in told if one)
+                found[known.unique_id] = next(one for one in told if one)
     return found
 
 

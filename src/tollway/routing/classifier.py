@@ -22,7 +22,9 @@ QUANTILE = UNDER_COST / (UNDER_COST + OVER_COST)
 UNSURE = 0.02
 """Of every prompt it is assumed with this probability that it is like nothing in training."""
 FEATURES_TOLD = 6
-_TOLD_FROM = 0.1
+_TOLD_FROM = 0.25
+_NOT_TOLD = frozenset({"s:capitals", "s:sentences"})
+"""Nobody would understand what these have to do with it."""
 _USUAL: Mapping[str, float] = {"s:length": 1.25, "s:words": 1.1}
 """Strengths of a usual short prompt: what is told of length is how far it is from them."""
 _BAND_RANK: Mapping[str, float] = {"SIMPLE": 0.0, "MEDIUM": 1.0, "COMPLEX": 2.0, "REASONING": 2.0}
@@ -62,7 +64,8 @@ class LexicalClassifier:
             row = weights.rows[at * width : (at + 1) * width]
             self._rows[name] = packed(row)
             push = sum((rank - middle) * (one - OFFSET) for rank, one in zip(ranks, row, strict=False))
-            self._pushes[name] = push * weights.scales[0]
+            if name not in _NOT_TOLD:
+                self._pushes[name] = push * weights.scales[0]
 
     def classify(self, task: Task) -> Verdict:
         """See `Classifier.classify`."""
