@@ -51,6 +51,10 @@ def test_auto_chooses_charges_its_margin_and_says_why(gateway: Gateway) -> None:
     assert (kept["receipt"]["model_asked"], routing["tier"], routing["category"]) == ("auto", told["tier"], "proof")
     assert [line.split(":")[0] for line in routing["steps"]] == ["Read", "Classify", "Filter", "Rank", "Order"]
     assert routing["considered"][0]["model"] == told["model"]
+    shown = gateway.cli("receipt", told["generation_id"])
+    assert "Classify: proof" in shown
+    assert "What mattered: " in shown
+    assert f"1  {told['model']}" in shown
     status, usage, _ = gateway.ask("GET", "/v1/usage?group_by=tier")
     assert status == 200
     assert told["tier"] in {row["tier"] for row in usage["data"]["buckets"]}

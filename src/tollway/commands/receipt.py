@@ -12,6 +12,7 @@ import msgspec
 from tollway.catalogue.units import BY_NAME
 from tollway.commands import Outside
 from tollway.commands.options import with_settings
+from tollway.commands.routing_told import routing_told
 from tollway.commands.table import cents, decimals, facts, grouped, percent, table
 from tollway.errors import NotFound
 from tollway.gateway.receipt import Receipt, readable
@@ -97,6 +98,8 @@ def told(kept: Kept) -> str:
     story = _story(kept)
     parts = [_head(kept, story)]
     if story is not None:
+        if story.routing is not None:
+            parts += routing_told(story.routing)
         parts += _attempts(story)
         parts += _usage(story)
     parts += [_hold(kept), *_postings(kept)]
