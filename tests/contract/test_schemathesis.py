@@ -268,7 +268,7 @@ def test_what_was_found_stays_mended(
 
 @pytest.mark.servers
 def test_the_whole_document_without_a_server_error(site: Site) -> None:
-    explore(site, examples=5)
+    explore(site, examples=3)
 
 
 @pytest.mark.full

@@ -221,7 +221,7 @@ class LedgerModel(RuleBasedStateMachine):
 
 def test_the_ledger_against_a_model(request) -> None:
     full = request.config.getoption("--full", default=False)
-    examples, steps = (10_000, 50) if full else (500, 30)
+    examples, steps = (10_000, 50) if full else (300, 30)
     if os.environ.get("TOLLWAY_MODEL_EXAMPLES"):
         examples = int(os.environ["TOLLWAY_MODEL_EXAMPLES"])
     run_state_machine_as_test(
