@@ -33,7 +33,6 @@ from tollway.mail import Mailer, Outbox, mailer_of
 from tollway.ports import Clock, Limiter
 from tollway.providers.upstream import HttpUpstream, dialects
 from tollway.routing.classifier import load_classifier
-from tollway.routing.router import Router
 from tollway.settings import Settings
 from tollway.settings.catalogue import catalogue_of
 from tollway.settings.plans import plans_of
@@ -177,10 +176,9 @@ def _chat(rooms: Rooms, upstream: HttpUpstream, settings: Settings) -> tuple[Cha
     ledger, limiter, clock, telemetry = rooms.store.ledger, rooms.limiter, rooms.clock, rooms.telemetry
     reserve = Reserve(ledger, limiter, rooms.holds)
     sticky = Sticky(os.urandom)
-    router = Router(
-        rooms.catalogue, rooms.standings, rooms.health, rooms.classifier, rooms.baseline_model, rooms.margins_bps
+    steering = Steering(
+        rooms.router(), rooms.store.profiles, sticky, rooms.holds.default_max_output_tokens, random.random
     )
-    steering = Steering(router, rooms.store.profiles, sticky, rooms.holds.default_max_output_tokens, random.random)
     calls = Calls(upstream, dialects(), reserve, _call_policy(settings), clock, telemetry, random.random, rooms.health)
     till = Till(ledger, limiter, clock, telemetry, rooms.health, sticky)
     shadow = Shadow(_shadow_rules(settings), rooms.catalogue, calls, rooms.store.shadow, clock)

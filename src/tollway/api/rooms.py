@@ -12,7 +12,7 @@ from tollway.gateway.reserve import HoldPolicy
 from tollway.mail import ConsoleMailer, Outbox
 from tollway.ports import Clock, Ids, Limiter, Telemetry
 from tollway.routing.decide import MARGINS_BPS
-from tollway.routing.router import BASELINE
+from tollway.routing.router import BASELINE, Router
 from tollway.routing.rules import RulesClassifier
 from tollway.routing.standings import NOTHING_KNOWN, StandingTable
 from tollway.routing.verdict import Classifier
@@ -71,3 +71,9 @@ class Rooms:
     classifier: Classifier = field(default_factory=RulesClassifier, repr=False)
     baseline_model: str = BASELINE
     margins_bps: Mapping[str, int] = field(default_factory=lambda: MARGINS_BPS)
+
+    def router(self) -> Router:
+        """The installation's router."""
+        return Router(
+            self.catalogue, self.standings, self.health, self.classifier, self.baseline_model, self.margins_bps
+        )

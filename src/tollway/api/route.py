@@ -19,23 +19,20 @@ from tollway.api.wire import Names, read_chat
 from tollway.catalogue.units import INPUT, OUTPUT
 from tollway.errors import InvalidJSON
 from tollway.gateway.admit import Caller
-from tollway.gateway.steer import wish_within
+from tollway.gateway.steer import TOKENIZER, decided, within_profile
 from tollway.metering.estimate import bound_input
 from tollway.money.amount import format_per_million
 from tollway.request import ChatRequest
-from tollway.routing.asking import AUTO, wish_of
+from tollway.routing.asking import AUTO
 from tollway.routing.decide import Circumstances
 from tollway.routing.decision import Decision
 from tollway.routing.explain import cost_nano, sentences
 from tollway.routing.filters import EXCLUDED_SHOWN_MAX
 from tollway.routing.policy import Candidate, Obstacle
-from tollway.routing.router import Router
 from tollway.routing.savings import percent
 from tollway.routing.wish import Wish
 
 RouteCaller = Annotated[Caller, needs("models")]
-TOKENIZER = "o200k"
-"""Whose tokens are compared before a model is chosen."""
 
 
 class Feature(msgspec.Struct):
@@ -147,34 +144,16 @@ class Routes:
         store, workspace_id = self._rooms.store, caller.key.workspace_id
         names = partial(named, store.profiles, store.presets, workspace_id)
         chat = read_question(await request.body(), self._rooms.bytes_max, names)
-        wish = wish_within(store.profiles, wish_of(chat.model, chat.routing), caller.key)
-        profile = store.profiles.of_key(caller.key)
-        if profile is not None and profile.fallbacks and not chat.models:
-            chat = msgspec.structs.replace(chat, models=profile.fallbacks)
+        chat, wish = within_profile(store.profiles, chat, caller.key)
         # Counting a long prompt takes a while: not on the event loop.
         return said(await asyncio.to_thread(self._decided, caller, chat, wish))
 
     def _decided(self, caller: Caller, chat: ChatRequest, wish: Wish) -> RouteReply:
         rooms = self._rooms
         tokens = bound_input(chat, TOKENIZER).tokens
-        decision = router_of(rooms).decide(
-            chat,
-            wish,
-            key=caller.key,
-            plan=caller.grants,
-            now=rooms.clock.now(),
-            input_tokens=tokens,
-            margins_bps={**caller.grants.margins_bps, "direct": caller.margin_bps},
-            circumstances=Circumstances(default_output=rooms.holds.default_max_output_tokens),
-        )
+        usual = Circumstances(default_output=rooms.holds.default_max_output_tokens)
+        decision = decided(rooms.router(), chat, wish, caller, rooms.clock.now(), tokens, usual)
         return RouteReply(entry(decision, tokens))
-
-
-def router_of(rooms: Rooms) -> Router:
-    """The installation's router."""
-    return Router(
-        rooms.catalogue, rooms.standings, rooms.health, rooms.classifier, rooms.baseline_model, rooms.margins_bps
-    )
 
 
 def read_question(body: bytes, bytes_max: int, names: Names | None = None) -> ChatRequest:

@@ -86,7 +86,7 @@ class Gate:
         if key.ip_allow and not ip_is_allowed(key, address):
             raise AddressNotAllowed(f"this API key may not be used from {address or 'an unknown address'}")
         if caller.key is not key or caller.grants is not self._grants(key.organization_id):
-            caller = self._caller(key)
+            caller = self.caller(key)
             self._callers[headers] = known[0], caller
         return caller
 
@@ -101,14 +101,11 @@ class Gate:
             raise InvalidKey
         if len(self._callers) >= CALLERS_MAX:
             self._callers.clear()
-        known = self._callers[headers] = found, self._caller(key)
+        known = self._callers[headers] = found, self.caller(key)
         return known
 
     def caller(self, key: Key) -> Caller:
         """The caller that a key would be now, whatever its state."""
-        return self._caller(key)
-
-    def _caller(self, key: Key) -> Caller:
         grants, defaults = self._grants(key.organization_id), self._defaults
         requests, tokens = key.requests_per_minute, key.tokens_per_day
         quota = Quota(

@@ -80,28 +80,8 @@ class Steering:
                 return Steered(found, caller, chat)
         return self._decided(chat, caller, now)
 
-    def decide(
-        self, chat: ChatRequest, wish: Wish, caller: Caller, now: float, circumstances: Circumstances
-    ) -> Decision:
-        """The decision on a wish. Raises as `steer`."""
-        # Of a named model the tokens decide nothing: a guess does.
-        tokens = chat.size // 4 if wish.mode == "direct" else bound_input(chat, TOKENIZER).tokens
-        return self._router.decide(
-            chat,
-            wish,
-            key=caller.key,
-            plan=caller.grants,
-            now=now,
-            input_tokens=tokens,
-            margins_bps={**caller.grants.margins_bps, "direct": caller.margin_bps},
-            circumstances=circumstances,
-        )
-
     def _decided(self, chat: ChatRequest, caller: Caller, now: float) -> Steered:
-        wish = wish_within(self._rules, wish_of(chat.model, chat.routing), caller.key)
-        profile = self._rules.of_key(caller.key)
-        if profile is not None and profile.fallbacks and not chat.models:
-            chat = msgspec.structs.replace(chat, models=profile.fallbacks)
+        chat, wish = within_profile(self._rules, chat, caller.key)
         conversation: Conversation | None = None
         draw, stays_with = self._draw(), ""
         if not wish.order:
@@ -111,7 +91,9 @@ class Steering:
                 # A conversation makes its choice by chance only once.
                 draw = conversation.draw
         circumstances = Circumstances(default_output=self._default_output, draw=draw, sticky=stays_with)
-        decision = self.decide(chat, wish, caller, now, circumstances)
+        # Of a named model the tokens decide nothing: a guess does.
+        tokens = chat.size // 4 if wish.mode == "direct" else bound_input(chat, TOKENIZER).tokens
+        decision = decided(self._router, chat, wish, caller, now, tokens, circumstances)
         if wish.max_cost_nano is not None and (chat.max_price_nano or wish.max_cost_nano) >= wish.max_cost_nano:
             # A stream without a bound must not roll past the cap either.
             chat = msgspec.structs.replace(chat, max_price_nano=wish.max_cost_nano)
@@ -120,7 +102,42 @@ class Steering:
         return Steered(Route(decision.candidates), caller, chat, decision, conversation)
 
 
-def wish_within(rules: Rules, wish: Wish, key: Key) -> Wish:
+def decided(
+    router: Router,
+    chat: ChatRequest,
+    wish: Wish,
+    caller: Caller,
+    now: float,
+    input_tokens: int,
+    circumstances: Circumstances,
+) -> Decision:
+    """The router's decision for a caller, with the margins of their plan. Raises as `Steering.steer`."""
+    return router.decide(
+        chat,
+        wish,
+        key=caller.key,
+        plan=caller.grants,
+        now=now,
+        input_tokens=input_tokens,
+        margins_bps={**caller.grants.margins_bps, "direct": caller.margin_bps},
+        circumstances=circumstances,
+    )
+
+
+def within_profile(rules: Rules, chat: ChatRequest, key: Key) -> tuple[ChatRequest, Wish]:
+    """A request and its wish, within the profile of its key or the one it names; with the key's fallbacks if it has none.
+
+    Raises:
+        InvalidField: a wish that is wrong, no such profile, or together they leave nothing. KeyDisabled: it is gone.
+    """
+    wish = _wish_within(rules, wish_of(chat.model, chat.routing), key)
+    profile = rules.of_key(key)
+    if profile is not None and profile.fallbacks and not chat.models:
+        chat = msgspec.structs.replace(chat, models=profile.fallbacks)
+    return chat, wish
+
+
+def _wish_within(rules: Rules, wish: Wish, key: Key) -> Wish:
     """What a request wishes, within the rules of its key's profile or of the one it names.
 
     Raises:
